@@ -1,0 +1,125 @@
+"""A worker ends a job: with a result, with the scan's fault, or with a fault worth another attempt."""
+
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, insert, update
+
+from shared.database import now_ms
+from shared.jobs.claim import Claim
+from shared.jobs.events import record
+from shared.jobs.lease import owned_by
+from shared.jobs.states import Status
+from shared.tables import artifacts, jobs, lesions, results
+
+MAX_BACKOFF_S = 300.0
+FREED: dict[str, Any] = {"phase": None, "worker_id": None, "lease_until_ms": None, "deadline_ms": None}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything an analysis leaves behind, as rows."""
+
+    result: dict[str, Any]
+    lesions: list[dict[str, Any]] = field(default_factory=list)
+    artifacts: list[dict[str, Any]] = field(default_factory=list)
+
+
+def succeed(connection: Connection, claim: Claim, outcome: Outcome, *, actor: str) -> bool:
+    """Write the result and end the job; False, and nothing written, if the job is no longer ours or to be cancelled."""
+    ended = connection.execute(
+        update(jobs)
+        .where(owned_by(claim), jobs.c.cancel_requested_ms.is_(None))
+        .values(
+            status=Status.SUCCEEDED,
+            progress_percent=100,
+            finished_ms=now_ms(),
+            version=jobs.c.version + 1,
+            error_code=None,
+            error_detail=None,
+            **FREED,
+        )
+    )
+    if not ended.rowcount:
+        return False
+    owner = {"job_id": claim.job_id}
+    provenance = {"fence": claim.fence, "attempt": claim.attempt, "worker_id": actor, "created_ms": now_ms()}
+    connection.execute(insert(results).values(**owner, **provenance, **outcome.result))
+    for table, rows in ((lesions, outcome.lesions), (artifacts, outcome.artifacts)):
+        if rows:
+            connection.execute(insert(table), [owner | row for row in rows])
+    change = (Status.RUNNING, Status.SUCCEEDED)
+    record(connection, claim.job_id, change, fence=claim.fence, actor=actor, reason="finished")
+    return True
+
+
+def fail(connection: Connection, claim: Claim, *, code: str, detail: str, actor: str) -> bool:
+    """End the job with a fault of its scan; another attempt would fare no better."""
+    return end_with_error(connection, claim, Status.FAILED, code=code, detail=detail, actor=actor)
+
+
+def retry_or_die(
+    connection: Connection, claim: Claim, *, code: str, detail: str, actor: str, max_attempts: int, backoff_s: float
+) -> bool:
+    """Queue the job again after a transient fault, later each time; after the last attempt it is dead."""
+    if claim.attempt >= max_attempts:
+        return end_with_error(connection, claim, Status.DEAD, code=code, detail=detail, actor=actor)
+    delay_s = min(MAX_BACKOFF_S, backoff_s * 2 ** (claim.attempt - 1)) * random.uniform(0.5, 1.5)
+    queued = connection.execute(
+        update(jobs)
+        .where(owned_by(claim))
+        .values(
+            status=Status.QUEUED,
+            progress_percent=0,
+            fence=jobs.c.fence + 1,
+            version=jobs.c.version + 1,
+            available_ms=now_ms() + int(delay_s * 1000),
+            published_ms=0,
+            error_code=code,
+            error_detail=detail[:300],
+            **FREED,
+        )
+    )
+    if not queued.rowcount:
+        return False
+    change = (Status.RUNNING, Status.QUEUED)
+    record(connection, claim.job_id, change, fence=claim.fence + 1, actor=actor, reason=code)
+    return True
+
+
+def finish_cancelled(connection: Connection, claim: Claim, *, actor: str) -> bool:
+    """End a running job that somebody asked to cancel."""
+    ended = connection.execute(
+        update(jobs)
+        .where(owned_by(claim), jobs.c.cancel_requested_ms.is_not(None))
+        .values(
+            status=Status.CANCELLED, finished_ms=now_ms(), fence=jobs.c.fence + 1, version=jobs.c.version + 1, **FREED
+        )
+    )
+    if not ended.rowcount:
+        return False
+    change = (Status.RUNNING, Status.CANCELLED)
+    record(connection, claim.job_id, change, fence=claim.fence + 1, actor=actor, reason="cancelled")
+    return True
+
+
+def end_with_error(connection: Connection, claim: Claim, status: Status, *, code: str, detail: str, actor: str) -> bool:
+    """End the job as failed or dead with its code and sentence."""
+    ended = connection.execute(
+        update(jobs)
+        .where(owned_by(claim))
+        .values(
+            status=status,
+            finished_ms=now_ms(),
+            fence=jobs.c.fence + 1,
+            version=jobs.c.version + 1,
+            error_code=code,
+            error_detail=detail[:300],
+            **FREED,
+        )
+    )
+    if not ended.rowcount:
+        return False
+    record(connection, claim.job_id, (Status.RUNNING, status), fence=claim.fence + 1, actor=actor, reason=code)
+    return True

@@ -1,0 +1,172 @@
+"""Stored scans become queued jobs, all in one transaction."""
+
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from shared.database import now_ms
+from shared.errors import Conflict, TooMany
+from shared.identifiers import new_id
+from shared.jobs.states import ACTIVE, Status
+from shared.tables import job_events, jobs, scans, submissions
+
+
+@dataclass(frozen=True)
+class StoredScan:
+    """A scan that is durable in storage but has no job yet."""
+
+    content_sha256: str
+    size_bytes: int
+    format: str
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What one upload became."""
+
+    id: str
+    job_ids: tuple[str, ...]
+    replayed: bool
+
+
+def submit(
+    connection: Connection,
+    user_id: str,
+    stored: list[StoredScan],
+    *,
+    label: str | None = None,
+    idempotency_key: str | None = None,
+) -> Submission:
+    """Insert the submission, its scans, its queued jobs and their first events.
+
+    The same idempotency key with the same content answers with the first submission instead of making another.
+
+    Raises:
+        Conflict: the idempotency key was used for other content.
+    """
+    digest = content_digest(stored, label)
+    if idempotency_key is not None and (earlier := find_earlier(connection, user_id, idempotency_key, digest)):
+        return earlier
+    submission_id = new_id()
+    now = connection.execute(select(now_ms())).scalar_one()
+    try:
+        with connection.begin_nested():
+            connection.execute(
+                insert(submissions).values(
+                    id=submission_id,
+                    user_id=user_id,
+                    idempotency_key=idempotency_key,
+                    content_sha256=digest,
+                    scan_count=len(stored),
+                    created_ms=now,
+                )
+            )
+    except IntegrityError:
+        # Another request with the same key was faster; its row is committed, for the insert waited for it.
+        earlier = find_earlier(connection, user_id, idempotency_key or "", digest)
+        if earlier is None:
+            raise
+        return earlier
+    owned = {"user_id": user_id, "created_ms": now}
+    scan_rows = [
+        {
+            "id": new_id(),
+            "content_sha256": scan.content_sha256,
+            "size_bytes": scan.size_bytes,
+            "format": scan.format,
+            "label": label,
+            **owned,
+        }
+        for scan in stored
+    ]
+    # published_ms = now: the caller rings right after the commit; if that is lost, the keeper rings again.
+    job_rows = [
+        {
+            "id": new_id(),
+            "scan_id": row["id"],
+            "submission_id": submission_id,
+            "submission_index": index,
+            "status": Status.QUEUED,
+            "available_ms": now,
+            "published_ms": now,
+            **owned,
+        }
+        for index, row in enumerate(scan_rows, 1)
+    ]
+    event_rows = [
+        {
+            "job_id": row["id"],
+            "to_status": Status.QUEUED,
+            "fence": 0,
+            "actor": user_id,
+            "reason": "submitted",
+            "at_ms": now,
+        }
+        for row in job_rows
+    ]
+    connection.execute(insert(scans), scan_rows)
+    connection.execute(insert(jobs), job_rows)
+    connection.execute(insert(job_events), event_rows)
+    return Submission(submission_id, tuple(str(row["id"]) for row in job_rows), replayed=False)
+
+
+def content_digest(stored: list[StoredScan], label: str | None) -> str:
+    """Return one digest over everything a submission says."""
+    text = "\n".join([label or "", *(scan.content_sha256 for scan in stored)])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def find_earlier(connection: Connection, user_id: str, idempotency_key: str, digest: str) -> Submission | None:
+    """Return the submission made with this key before, if any.
+
+    Raises:
+        Conflict: it had other content.
+    """
+    query = select(submissions.c.id, submissions.c.content_sha256).where(
+        submissions.c.user_id == user_id, submissions.c.idempotency_key == idempotency_key
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    if row.content_sha256 != digest:
+        raise Conflict("This Idempotency-Key was used for another upload.", code="idempotency_key_reused")
+    ids = connection.execute(
+        select(jobs.c.id).where(jobs.c.submission_id == row.id).order_by(jobs.c.submission_index)
+    ).scalars()
+    return Submission(row.id, tuple(ids), replayed=True)
+
+
+def check_quota(
+    connection: Connection,
+    user_id: str,
+    *,
+    more_jobs: int,
+    more_bytes: int,
+    max_active_jobs: int,
+    max_stored_bytes: int,
+) -> None:
+    """Refuse an upload that would take a user over a quota.
+
+    Raises:
+        TooMany: too many unfinished jobs, or too many bytes stored.
+    """
+    own = jobs.c.user_id == user_id
+    # Bounded: never looks at more rows than the limit allows.
+    unfinished = select(jobs.c.id).where(own, jobs.c.status.in_(ACTIVE)).limit(max_active_jobs + 1).subquery()
+    if connection.execute(select(func.count()).select_from(unfinished)).scalar_one() + more_jobs > max_active_jobs:
+        raise TooMany(
+            f"You may have {max_active_jobs} unfinished jobs; please wait until some are done.",
+            retry_after_s=60,
+            code="quota_jobs",
+        )
+    stored = select(func.coalesce(func.sum(scans.c.size_bytes), 0)).where(
+        scans.c.user_id == user_id, scans.c.purged_ms.is_(None)
+    )
+    if int(connection.execute(stored).scalar_one()) + more_bytes > max_stored_bytes:
+        raise TooMany(
+            "Your storage quota is used up; please delete jobs you no longer need.",
+            retry_after_s=3600,
+            code="quota_bytes",
+        )

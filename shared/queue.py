@@ -1,0 +1,124 @@
+"""The Celery application, as web and worker both see it, and the doorbell.
+
+A message carries a job's id and nothing else. It may be lost, doubled, late or forged: the `jobs` table decides.
+Each setting's reason stands in `docs/architecture.md`.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Iterable
+
+from celery import Celery
+from kombu import Exchange, Queue
+from kombu.exceptions import OperationalError
+
+logger = logging.getLogger(__name__)
+
+QUEUE_NAME = "infer"
+TASK_NAME = "hepaq.analyse"
+MESSAGE_VERSION = 1
+VISIBILITY_TIMEOUT_S = 1200
+RINGER_BACKLOG = 10_000
+
+
+def broker_url(redis_url: str) -> str:
+    """Return the URL in kombu's spelling, which differs for unix sockets."""
+    if redis_url.startswith("unix://"):
+        return "redis+socket://" + redis_url.removeprefix("unix://")
+    return redis_url
+
+
+def make_celery(redis_url: str) -> Celery:
+    """Make the Celery application: JSON only, no result backend, no retries by the broker."""
+    app = Celery("hepaq", broker=broker_url(redis_url), set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        result_serializer="json",
+        result_backend=None,
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        task_default_queue=QUEUE_NAME,
+        task_queues=[Queue(QUEUE_NAME, Exchange(QUEUE_NAME), routing_key=QUEUE_NAME)],
+        task_create_missing_queues=False,
+        task_acks_late=True,
+        task_reject_on_worker_lost=False,
+        task_publish_retry=False,
+        broker_connection_retry=True,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_channel_error_retry=True,
+        broker_pool_acquire_timeout=2,
+        broker_transport_options={
+            "visibility_timeout": VISIBILITY_TIMEOUT_S,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "socket_timeout": 2,
+            "socket_connect_timeout": 2,
+            "socket_keepalive": True,
+            "health_check_interval": 15,
+            "retry_on_timeout": False,
+            "global_keyprefix": "hepaq:",
+        },
+        visibility_timeout=VISIBILITY_TIMEOUT_S,
+        worker_prefetch_multiplier=1,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        worker_hijack_root_logger=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_proc_alive_timeout=60,
+        worker_max_tasks_per_child=2000,
+        worker_max_memory_per_child=1_500_000,
+        enable_utc=True,
+    )
+    return app
+
+
+def ring(app: Celery, job_ids: Iterable[str]) -> bool:
+    """Tell the workers that jobs are due; False if the broker does not answer, which only delays them."""
+    try:
+        with app.producer_pool.acquire(block=True, timeout=2) as producer:
+            for job_id in job_ids:
+                message = {"v": MESSAGE_VERSION, "job_id": job_id}
+                app.send_task(TASK_NAME, args=[message], queue=QUEUE_NAME, producer=producer, retry=False)
+    except (OperationalError, OSError) as error:
+        logger.warning("doorbell not rung error=%s", type(error).__name__)
+        return False
+    return True
+
+
+def waiting_messages(app: Celery) -> int:
+    """Return how many doorbells lie in the broker unheard.
+
+    Raises:
+        OperationalError: the broker does not answer.
+    """
+    with app.connection_for_read() as connection, connection.channel() as channel:
+        return int(channel.queue_declare(QUEUE_NAME, passive=True).message_count)
+
+
+class Ringer:
+    """Rings from a thread of its own, so that no request ever waits for the broker, not even for a frozen one."""
+
+    def __init__(self, app: Celery) -> None:
+        self.app = app
+        self._due: queue.Queue[list[str]] = queue.Queue(RINGER_BACKLOG)
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    def ring(self, job_ids: Iterable[str]) -> None:
+        """Have jobs rung for soon. Never waits; what cannot be taken is left to the keeper."""
+        # Started at first use: a thread does not survive the fork that a web server's worker is born by.
+        with self._starting:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._ring_forever, name="ringer", daemon=True)
+                self._thread.start()
+        try:
+            self._due.put_nowait(list(job_ids))
+        except queue.Full:
+            logger.warning("doorbell backlog is full; left to the keeper")
+
+    def _ring_forever(self) -> None:
+        while True:
+            ring(self.app, self._due.get())
