@@ -28,7 +28,7 @@ MYSQL_ROLLED_BACK = {1205, 1213}
 MAX_TRIES = 5
 
 
-class now_ms(FunctionElement[int]):
+class now_ms(FunctionElement[int]):  # noqa: N801  (reads as the SQL function it is)
     """The database's clock in SQL: milliseconds since 1970. No host's clock decides anything."""
 
     type = BigInteger()
@@ -136,7 +136,8 @@ def mysql_engine(url: str, pool_size: int) -> Engine:
     def configure(connection: Any, record: Any) -> None:
         with connection.cursor() as cursor:
             cursor.execute(
-                "SET time_zone='+00:00', innodb_lock_wait_timeout=5, sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
+                "SET time_zone='+00:00', innodb_lock_wait_timeout=5,"
+                " sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
             )
 
     return engine

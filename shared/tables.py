@@ -1,6 +1,6 @@
 """The SQL tables. The neural network lives in `models/`, not here.
 
-Times are integer milliseconds since 1970 by the database's clock (`*_ms`), never a host's: see `shared.database.now_ms`.
+Times are integer milliseconds since 1970 by the database's clock (`*_ms`), never a host's: `shared.database.now_ms`.
 """
 
 from sqlalchemy import (

@@ -1,0 +1,1 @@
+"""The Celery workers: claim, analyse, finish. Never loads Flask or torch."""

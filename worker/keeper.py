@@ -1,0 +1,99 @@
+"""The keeper: takes jobs back from silent workers, rings again for unheard jobs, clears away what nobody needs.
+
+One runs in every worker's main process; any number may, for each write names the state it expects.
+"""
+
+import logging
+import socket
+import threading
+import time
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from models.contract import load_contract
+from models.errors import ContractMismatch
+from shared.database import Database
+from shared.errors import ServiceError
+from shared.jobs.reap import due_for_ringing, reap_expired
+from shared.presence import forget_silent_workers, note_presence
+from shared.queue import ring, waiting_messages
+from shared.settings import Settings
+from shared.storage import open_storage
+from worker.garbage import collect_garbage
+from worker.runtime import new_worker_id
+
+logger = logging.getLogger(__name__)
+
+GARBAGE_EVERY_S = 600
+# With so many doorbells unheard, nobody needs another.
+ENOUGH_MESSAGES = 50
+
+
+class Keeper:
+    """A thread with connections of its own."""
+
+    def __init__(self, app: Celery, settings: Settings) -> None:
+        self.app = app
+        self.settings = settings
+        self.worker_id = new_worker_id()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the round that is under way."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        database = Database(self.settings.effective_database_url, pool_size=2)
+        storage = open_storage(self.settings.effective_storage_url)
+        garbage_at = time.monotonic()
+        while not self._stopped.wait(self.settings.keeper_tick_s):
+            try:
+                self.keep(database)
+                if time.monotonic() >= garbage_at:
+                    garbage_at = time.monotonic() + GARBAGE_EVERY_S
+                    collect_garbage(database, storage, self.settings)
+            except ServiceError as error:
+                logger.warning("keeper waits code=%s", error.code)
+            except Exception:
+                # Nobody watches this thread; whatever happens, the next round must come.
+                logger.exception("keeper fault")
+
+    def keep(self, database: Database) -> None:
+        """One round."""
+        settings = self.settings
+        self.note_presence(database)
+        limits = {"max_attempts": settings.max_attempts, "max_crashes": settings.max_crashes}
+        reaped = database.run(lambda c: reap_expired(c, actor=self.worker_id, **limits))
+        if reaped:
+            logger.warning("leases expired count=%d", reaped)
+        if self.broker_is_quiet():
+            due = database.run(lambda c: due_for_ringing(c, ring_again_s=settings.ring_again_s))
+            if due:
+                logger.info("ringing again count=%d", len(due))
+                ring(self.app, due)
+
+    def broker_is_quiet(self) -> bool:
+        """Tell whether the broker answers and few doorbells lie in it."""
+        try:
+            return waiting_messages(self.app) < ENOUGH_MESSAGES
+        except (OperationalError, OSError):
+            logger.warning("broker does not answer")
+            return False
+
+    def note_presence(self, database: Database) -> None:
+        """Let people see that this worker is alive, and with which model."""
+        try:
+            sha256 = load_contract(self.settings.model_dir).sha256
+        except ContractMismatch as error:
+            logger.critical("model refused: %s", error)
+            return
+        host = socket.gethostname()[:64]
+        count = self.settings.worker_processes
+        database.run(lambda c: note_presence(c, self.worker_id, host=host, process_count=count, model_sha256=sha256))
+        database.run(forget_silent_workers)

@@ -1,0 +1,51 @@
+"""The one task: a doorbell rang, take what is due."""
+
+import logging
+from typing import Any
+
+import cv2
+from celery import Celery, signals
+
+from shared.jobs.claim import claim_due
+from shared.queue import MESSAGE_VERSION, TASK_NAME
+from shared.settings import Settings
+from worker.batch import work_on
+from worker.runtime import Runtime, open_runtime
+
+logger = logging.getLogger(__name__)
+
+
+def register(app: Celery, settings: Settings) -> None:
+    """Give the application its task, and every child its runtime."""
+    runtimes: list[Runtime] = []
+
+    @signals.worker_process_init.connect(weak=False)
+    def open_in_child(**_: Any) -> None:
+        cv2.setNumThreads(1)
+        runtimes[:] = [open_runtime(settings)]
+
+    @app.task(name=TASK_NAME, ignore_result=True)
+    def analyse(message: Any = None, *_: Any, **__: Any) -> None:
+        """Claim up to a batch of due jobs and work on them; the message only says that there may be some."""
+        if not isinstance(message, dict) or message.get("v") != MESSAGE_VERSION:
+            logger.warning("doorbell of unknown form ignored")
+            return
+        (runtime,) = runtimes
+        work_on_due(runtime)
+
+
+def work_on_due(runtime: Runtime) -> int:
+    """Claim due jobs and work on them; return how many there were."""
+    settings = runtime.settings
+    claims = runtime.database.run(
+        lambda connection: claim_due(
+            connection,
+            runtime.worker_id,
+            limit=settings.batch_size,
+            lease_s=settings.lease_s,
+            deadline_s=settings.job_deadline_s,
+        )
+    )
+    if claims:
+        work_on(runtime, claims)
+    return len(claims)
