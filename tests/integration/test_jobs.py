@@ -95,7 +95,7 @@ def test_claim_takes_the_oldest_first(database: Database, user_id: str) -> None:
 
 
 def test_a_stale_worker_changes_nothing(database: Database, user_id: str) -> None:
-    (job_id,) = submit_scans(database, user_id).job_ids
+    submit_scans(database, user_id)
     (stale,) = claim_jobs(database, lease_s=-1)
     database.run(lambda c: reap.reap_expired(c, actor="k", max_attempts=5, max_crashes=3))
     (fresh,) = claim_jobs(database, worker="w2")

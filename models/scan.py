@@ -1,0 +1,28 @@
+"""Read a scan from its bytes, whatever its format."""
+
+from models.dicom import is_dicom, read_dicom
+from models.errors import InvalidScan
+from models.picture import picture_format, read_picture
+from models.scan_type import Scan
+
+
+def sniff_format(data: bytes) -> str | None:
+    """Tell a scan's format by its content: "dicom", "png", "jpeg", "bmp", "tiff", "webp", or None."""
+    return "dicom" if is_dicom(data) else picture_format(data)
+
+
+def read_scan(data: bytes) -> Scan:
+    """Read a scan.
+
+    Raises:
+        InvalidScan: it cannot be used; the code says why.
+    """
+    if not data:
+        raise InvalidScan("file_empty", "The file is empty.")
+    form = sniff_format(data)
+    if form is None:
+        raise InvalidScan("unsupported_type", "This is not a picture or DICOM file that can be read.")
+    scan = read_dicom(data) if form == "dicom" else read_picture(data, form)
+    if scan.pixels.min() == scan.pixels.max():
+        raise InvalidScan("no_content", "The picture is of one colour; there is nothing to see in it.")
+    return scan

@@ -1,0 +1,176 @@
+"""Train the network.
+
+    python -m models.train --data ../shared/data/msd_liver --out runs/a --minutes 90
+    python -m models.train --data ../shared/data/msd_liver --out runs/a --minutes 90     # again: resumes
+    python -m models.export --run runs/a --data ../shared/data/msd_liver
+
+The learning rate follows the share of `--minutes` already trained, so that every run ends annealed, however slow the
+machine. `log.jsonl` in the run's folder holds the curves.
+"""
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from models.checkpoint import Progress, load, save
+from models.dataset import Slices, augment, load_slices, sampling_weights, targets
+from models.losses import liver_tumor_loss
+from models.phantom import draw_phantom_slice
+from models.unet import DilatedUNet
+
+SEED = 20_260_101
+LEARNING_RATE = 2e-3
+WEIGHT_DECAY = 1e-4
+WARM_UP_SHARE = 0.02
+EMA_DECAY = 0.998
+GRADIENT_LIMIT = 5.0
+# So many phantoms among the slices that the demonstration's scans behave; none counts in any metric.
+PHANTOM_SHARE = 0.05
+VALIDATE_EVERY_S = 420
+# Of the validation slices, one in so many is looked at during training; export looks at all.
+VALIDATION_STRIDE = 8
+
+
+def learning_rate(share: float) -> float:
+    """Return the learning rate at a share 0..1 of the training time: a short rise, then a cosine to zero."""
+    if share < WARM_UP_SHARE:
+        return LEARNING_RATE * (share + 0.001) / WARM_UP_SHARE
+    return LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+def make_batch(slices: Slices, weights: np.ndarray, size: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Draw and augment a batch: (B, 1, S, S) float32 in 0..1 and (B, 2, S, S) float32 of 0 and 1."""
+    side = slices.images.shape[1]
+    images, truths = [], []
+    for index in random.choice(len(slices.infos), size, p=weights):
+        image, mask = slices.images[index], slices.masks[index]
+        if random.random() < PHANTOM_SHARE:
+            image, mask = draw_phantom_slice(int(random.integers(2**31)), side)
+        image, mask = augment(image, mask, random)
+        images.append(image[None])
+        truths.append(targets(mask))
+    return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(truths))
+
+
+def batches(slices: Slices, size: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield batches for ever, the next one being made while the last is used."""
+    random = np.random.default_rng(seed)
+    weights = sampling_weights(slices.infos)
+    with ThreadPoolExecutor(1) as pool:
+        following: Future[tuple[Tensor, Tensor]] = pool.submit(make_batch, slices, weights, size, random)
+        while True:
+            batch = following.result()
+            following = pool.submit(make_batch, slices, weights, size, random)
+            yield batch
+
+
+@torch.inference_mode()
+def validate(network: torch.nn.Module, slices: Slices, device: str) -> dict[str, float]:
+    """Return global Dice of liver and tumor at threshold 0.5, and how well slices with tumor are told apart (AUC)."""
+    network.eval()
+    overlap, total = np.zeros(2), np.zeros(2)
+    scores = []
+    for start in range(0, len(slices.infos), 16):
+        images = torch.from_numpy(slices.images[start : start + 16, None].astype(np.float32) / 255).to(device)
+        found = torch.sigmoid(network(images)).cpu().numpy()  # (B, 2, S, S)
+        truth = np.stack([targets(mask) for mask in slices.masks[start : start + 16]])
+        overlap += ((found > 0.5) * truth).sum((0, 2, 3))
+        total += (found > 0.5).sum((0, 2, 3)) + truth.sum((0, 2, 3))
+        scores += found[:, 1].reshape(len(found), -1).max(1).tolist()
+    has_tumor = np.array([info.tumor_px > 0 for info in slices.infos])
+    liver, tumor = 2 * overlap / np.maximum(total, 1)
+    return {"liver_dice": liver, "tumor_dice": tumor, "slice_auc": rank_auc(np.array(scores), has_tumor)}
+
+
+def rank_auc(scores: np.ndarray, positive: np.ndarray) -> float:
+    """Return the area under the ROC curve by ranks (Mann-Whitney), ties counted half."""
+    order = np.searchsorted(np.sort(scores), scores, "left") + np.searchsorted(np.sort(scores), scores, "right") + 1
+    ranks, count = order / 2, positive.sum()
+    return float((ranks[positive].sum() - count * (count + 1) / 2) / max(1, count * (len(scores) - count)))
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with train, val, test and slices.csv")
+    parser.add_argument("--out", type=Path, default=Path("models/runs/default"), help="folder of the run")
+    parser.add_argument("--minutes", type=float, default=90, help="training time in all, over every resumption")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--width", type=int, default=16, help="channels of the first level")
+    parser.add_argument("--side", type=int, default=160, help="input side in pixels")
+    parser.add_argument("--batch", type=int, default=12)
+    parser.add_argument("--threads", type=int, default=0, help="processor threads; 0: all cores")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train until the time is used up."""
+    args = parse_arguments()
+    config: dict[str, Any] = {k: getattr(args, k) for k in ("width", "side", "batch", "minutes")} | {"seed": SEED}
+    args.out.mkdir(parents=True, exist_ok=True)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+
+    # 1. The data.
+    train = load_slices(args.data, "train", args.side)
+    val = load_slices(args.data, "val", args.side, every=VALIDATION_STRIDE)
+
+    # 2. The network, its running average, and where it stopped last time.
+    torch.manual_seed(SEED)
+    network = DilatedUNet(width=args.width).to(args.device, memory_format=torch.channels_last)
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    parts = {"network": network, "average": average, "optimizer": optimizer}
+    last = args.out / "last.pt"
+    progress = load(last, parts=parts, config=config) if last.exists() else Progress()
+
+    # 3. Steps until the time is over, with a look at the validation slices now and then.
+    budget_s, tick, checked_s = args.minutes * 60, time.monotonic(), progress.elapsed_s
+    bar = tqdm(total=round(args.minutes, 1), initial=round(progress.elapsed_s / 60, 1), unit="min", smoothing=0)
+    for images, truth in batches(train, args.batch, SEED + progress.steps):
+        network.train()
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(progress.elapsed_s / budget_s)
+        with torch.autocast(args.device, dtype=torch.bfloat16, enabled=args.device == "cuda"):
+            logits = network(images.to(args.device, memory_format=torch.channels_last))
+        loss = liver_tumor_loss(logits.float(), truth.to(args.device))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_LIMIT)
+        optimizer.step()
+        average.update_parameters(network)
+        progress.steps += 1
+        now = time.monotonic()
+        progress.elapsed_s, tick = progress.elapsed_s + now - tick, now
+        bar.update(progress.elapsed_s / 60 - bar.n)
+        bar.set_postfix(loss=f"{loss.item():.3f}", slices=progress.steps * args.batch, refresh=False)
+        over = progress.elapsed_s >= budget_s
+        if over or progress.elapsed_s - checked_s >= VALIDATE_EVERY_S:
+            checked_s = progress.elapsed_s
+            found = validate(average, val, args.device)
+            row = {"minutes": round(progress.elapsed_s / 60, 1), "steps": progress.steps, "loss": loss.item(), **found}
+            progress.history.append(row)
+            with open(args.out / "log.jsonl", "a") as log:
+                log.write(json.dumps(row) + "\n")
+            bar.write(json.dumps({k: round(v, 4) for k, v in row.items()}))
+            save(last, parts=parts, progress=progress, config=config)
+            if found["tumor_dice"] > progress.best_score:
+                progress.best_score = found["tumor_dice"]
+                save(args.out / "best.pt", parts={"average": average}, progress=progress, config=config)
+        if over:
+            break
+
+
+if __name__ == "__main__":
+    main()
