@@ -1,4 +1,4 @@
-"""The training data: slices in memory, drawn with balance, and augmented. See `../shared/data/README.md` for its origin."""
+"""The training data: slices in memory, drawn with balance, and augmented. Its origin: `docs/model-card.md`."""
 
 import csv
 from dataclasses import dataclass

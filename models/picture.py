@@ -22,9 +22,9 @@ MAGIC = {
 # Mean difference between colour channels, of 255, above which a picture is coloured. Grey CT saved as JPEG stays
 # under 1; photographs lie above 10.
 COLOUR_LIMIT = 4.0
-# A CT slice is surrounded by air. Of all 4,134 validation and test slices none has less than a third of its border dark.
+# A CT slice is surrounded by air: of 4,134 real slices measured, each has at least 84 % of its border dark.
 DARK_SHARE = 0.25
-DARK_BORDER_LIMIT = 0.2
+DARK_BORDER_LIMIT = 0.5
 
 
 def picture_format(data: bytes) -> str | None:
@@ -47,7 +47,9 @@ def read_picture(data: bytes, form: str) -> Scan:
             warnings.simplefilter("ignore")
             check_size(image.height, image.width)
             if getattr(image, "n_frames", 1) != 1:
-                raise InvalidScan("unsupported_multiframe", "The file holds several pictures; please send them one by one.")
+                raise InvalidScan(
+                    "unsupported_multiframe", "The file holds several pictures; please send them one by one."
+                )
             image.load()
             pixels = to_grey(upright(image))
     except InvalidScan:

@@ -37,9 +37,11 @@ def check_size(height_px: int, width_px: int) -> None:
     """
     if min(height_px, width_px) < MIN_SIDE_PX:
         raise InvalidScan(
-            "image_too_small", f"The picture has {width_px} x {height_px} pixels; each side needs at least {MIN_SIDE_PX}."
+            "image_too_small",
+            f"The picture has {width_px} x {height_px} pixels; each side needs at least {MIN_SIDE_PX}.",
         )
     if max(height_px, width_px) > MAX_SIDE_PX:
         raise InvalidScan(
-            "image_too_large", f"The picture has {width_px} x {height_px} pixels; a side may have at most {MAX_SIDE_PX}."
+            "image_too_large",
+            f"The picture has {width_px} x {height_px} pixels; a side may have at most {MAX_SIDE_PX}.",
         )

@@ -12,7 +12,8 @@ import numpy as np
 
 from models.mask_png import encode_mask
 from models.pipeline import infer, interpret
-from models.scan import Scan, read_scan
+from models.scan import read_scan
+from models.scan_type import Scan
 from models.segmenter import Segmenter
 from shared.jobs.finish import Outcome
 from shared.version import VERSION

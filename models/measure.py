@@ -1,0 +1,99 @@
+"""From a mask to the numbers of a result."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from models.lesion import Lesion, find_lesions
+from models.postprocess import BACKGROUND, TUMOR
+from models.stage import decide_stage
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The numbers of a result. Areas in mm² are None where the scan gives no spacing.
+
+    Attributes:
+        affected_percent: tumor as a share of the liver including tumor, 0..100; None where no liver was found.
+        confidence: calibrated probability that the slice shows tumor.
+    """
+
+    tumor_detected: bool
+    confidence: float
+    lesions: tuple[Lesion, ...]
+    liver_area_px: int
+    tumor_area_px: int
+    liver_area_mm2: float | None
+    tumor_area_mm2: float | None
+    affected_percent: float | None
+    stage: str | None
+    stage_rule: str
+    stage_note: str
+    calibrated: bool
+    scope: str
+    warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the measurement as JSON would have it."""
+        lesions = [lesion.to_dict() for lesion in self.lesions]
+        return asdict(self) | {
+            "lesions": lesions,
+            "lesion_count": len(lesions),
+            "warnings": list(self.warnings),
+        }
+
+
+def measure(
+    mask: np.ndarray,
+    tumor_probability: np.ndarray,
+    spacing_mm: tuple[float, float] | None,
+    *,
+    calibration: tuple[float, float],
+) -> Measurement:
+    """Measure a mask.
+
+    Args:
+        mask: (H, W) uint8 of 0, 128, 255, on the scan's own grid.
+        tumor_probability: (H, W) float32 in 0..1, on the same grid.
+        spacing_mm: (down the rows, along a row) or None.
+        calibration: slope and offset on the logit of the highest tumor probability.
+    """
+    lesions = find_lesions(mask, tumor_probability, spacing_mm)
+    tumor_px = int((mask == TUMOR).sum())
+    liver_px = int((mask != BACKGROUND).sum())
+    pixel_mm2 = spacing_mm[0] * spacing_mm[1] if spacing_mm else None
+    height, width = mask.shape
+    stage = decide_stage(lesions, (height, width), calibrated_mm=spacing_mm is not None)
+    return Measurement(
+        tumor_detected=bool(lesions),
+        confidence=round(slice_confidence(tumor_probability, calibration), 4),
+        lesions=lesions,
+        liver_area_px=liver_px,
+        tumor_area_px=tumor_px,
+        liver_area_mm2=round(liver_px * pixel_mm2, 2) if pixel_mm2 else None,
+        tumor_area_mm2=round(tumor_px * pixel_mm2, 2) if pixel_mm2 else None,
+        affected_percent=round(100 * tumor_px / liver_px, 2) if liver_px else None,
+        stage=stage.stage,
+        stage_rule=stage.rule,
+        stage_note=stage.note,
+        calibrated=spacing_mm is not None,
+        scope="slice",
+        warnings=() if liver_px else ("no_liver",),
+    )
+
+
+def slice_confidence(tumor_probability: np.ndarray, calibration: tuple[float, float]) -> float:
+    """Return the calibrated probability that a slice shows tumor.
+
+    Source: Platt scaling (Platt 1999) of the slice's highest tumor probability, fitted on the validation slices.
+    """
+    slope, offset = calibration
+    return 1 / (1 + math.exp(-(slope * peak_logit(tumor_probability) + offset)))
+
+
+def peak_logit(tumor_probability: np.ndarray) -> float:
+    """Return the logit of the highest tumor probability."""
+    peak = float(np.clip(tumor_probability.max(), 1e-6, 1 - 1e-6))
+    return math.log(peak / (1 - peak))
