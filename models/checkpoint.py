@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 
@@ -31,7 +32,9 @@ def load(path: Path, *, parts: dict[str, Any], config: dict[str, Any]) -> Progre
     Raises:
         ValueError: it belongs to a network of another shape.
     """
-    stored = torch.load(path, map_location="cpu", weights_only=True)
+    # The history may hold numbers that NumPy made.
+    with torch.serialization.safe_globals([np._core.multiarray.scalar, np.dtype, np.dtypes.Float64DType]):
+        stored = torch.load(path, map_location="cpu", weights_only=True)
     for name in ("width", "side"):
         if stored["config"][name] != config[name]:
             raise ValueError(f"{path} was trained with {name}={stored['config'][name]}, not {config[name]}.")

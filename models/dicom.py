@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 import pydicom
 from pydicom import Dataset
+from pydicom.filereader import read_dataset
 from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -46,9 +47,9 @@ def read_dicom(data: bytes) -> Scan:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True) if is_readable(data) else Dataset()
-            check_header(dataset)
-            # Cleared: pydicom keeps what it read, and pixels must be read only after the header is found good.
+            check_encoding(data)
+            check_header(pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True))
+            # Read again: the pixels are touched only after the header was found good.
             dataset = pydicom.dcmread(io.BytesIO(data))
             check_length(dataset)
             stored = dataset.pixel_array
@@ -65,7 +66,8 @@ def read_dicom(data: bytes) -> Scan:
     pixels = np.rint(np.clip((hu - low) / (high - low), 0, 1) * 255).astype(np.uint8)
     if str(dataset.get("PhotometricInterpretation")) == "MONOCHROME1" and not is_ct_hu(dataset):
         pixels = 255 - pixels
-    return Scan(pixels, spacing_mm, "dicom", calibrated=True)
+    calibrated = is_ct_hu(dataset)
+    return Scan(pixels, spacing_mm, "dicom", calibrated, () if calibrated else ("uncalibrated",))
 
 
 def check_preamble(preamble: bytes) -> None:
@@ -78,13 +80,17 @@ def check_preamble(preamble: bytes) -> None:
         raise InvalidScan("polyglot", "The DICOM file begins like a file of another kind; it is not taken.")
 
 
-def is_readable(data: bytes) -> bool:
-    """Return True if the file's encoding is one that is taken, told from its first group alone.
+def check_encoding(data: bytes) -> None:
+    """Refuse encodings that are not taken, told from the file's first group alone; nothing is unpacked for it.
 
     Raises:
         InvalidScan: it is another one.
     """
-    meta = pydicom.filereader.read_file_meta_info(io.BytesIO(data))
+    # Always explicit little endian (PS3.10 7.1). dcmread would inflate a deflated file before it could be refused.
+    content = io.BytesIO(data[PREAMBLE_BYTES + 4 :])
+    meta = read_dataset(
+        content, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, _vr, _length: tag.group != 2
+    )
     if meta.get("TransferSyntaxUID") not in READABLE:
         raise InvalidScan(
             "unsupported_transfer_syntax",

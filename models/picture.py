@@ -42,9 +42,9 @@ def read_picture(data: bytes, form: str) -> Scan:
         InvalidScan: cut short, damaged, too small or large, of several frames, or in colour.
     """
     try:
-        # Our own bound on the size is stricter than Pillow's, which only warns.
-        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=[form.upper()]) as image:
-            warnings.simplefilter("ignore")
+        # Quiet: our own bound on the size is stricter than the one of which Pillow only warns, and damage that it only
+        # warns of either keeps it from decoding or touches no pixel.
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=[form.upper()]) as image:
             check_size(image.height, image.width)
             if getattr(image, "n_frames", 1) != 1:
                 raise InvalidScan(
@@ -58,8 +58,10 @@ def read_picture(data: bytes, form: str) -> Scan:
         raise InvalidScan("image_too_large", "The picture has too many pixels.") from error
     except (EOFError, OSError, SyntaxError) as error:
         raise broken(error) from error
-    except (ValueError, TypeError, IndexError, KeyError, OverflowError, ArithmeticError, RecursionError) as error:
-        # What Pillow's decoders let out for damaged headers.
+    except MemoryError:
+        raise
+    except Exception as error:
+        # What Pillow's decoders let out for damaged headers has no common base: struct.error, ValueError and more.
         raise InvalidScan("unreadable_file", "The picture is damaged and cannot be read.") from error
     return Scan(pixels, None, form, calibrated=False, warnings=picture_warnings(pixels))
 

@@ -90,7 +90,7 @@ def validate(network: torch.nn.Module, slices: Slices, device: str) -> dict[str,
         scores += found[:, 1].reshape(len(found), -1).max(1).tolist()
     has_tumor = np.array([info.tumor_px > 0 for info in slices.infos])
     liver, tumor = 2 * overlap / np.maximum(total, 1)
-    return {"liver_dice": liver, "tumor_dice": tumor, "slice_auc": rank_auc(np.array(scores), has_tumor)}
+    return {"liver_dice": float(liver), "tumor_dice": float(tumor), "slice_auc": rank_auc(np.array(scores), has_tumor)}
 
 
 def rank_auc(scores: np.ndarray, positive: np.ndarray) -> float:
