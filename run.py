@@ -154,7 +154,10 @@ def announce(settings: Settings, password: str | None) -> None:
         time.sleep(0.1)
     lines = ["", f"  hepaq is ready: {url}", "  For research and teaching only. Not a medical device."]
     if password:
-        lines += [f"  Log in as admin with the one-time password {password}", "  (shown only now; you choose your own next)"]
+        lines += [
+            f"  Log in as admin with the one-time password {password}",
+            "  (shown only now; you choose your own next)",
+        ]
     print("\n".join([*lines, "  Stop with Ctrl-C.", ""]), flush=True)
 
 

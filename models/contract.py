@@ -50,19 +50,26 @@ def load_contract(model_dir: Path) -> Contract:
     """
     try:
         facts = json.loads((model_dir / CONTRACT_NAME).read_text())
-        missing = [name for name in REQUIRED if name not in facts]
-        if missing:
+        if missing := [name for name in REQUIRED if name not in facts]:
             raise ContractMismatch(f"{CONTRACT_NAME} lacks {', '.join(missing)}.")
         path = model_dir / facts["file"]
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise ContractMismatch(f"The network or its contract cannot be read: {error}") from error
     if digest != facts["sha256"]:
         raise ContractMismatch(f"{path.name} has SHA-256 {digest[:12]}…, its contract says {facts['sha256'][:12]}….")
+    try:
+        return read_facts(facts, path)
+    except (KeyError, TypeError, IndexError) as error:
+        raise ContractMismatch(f"{CONTRACT_NAME} has an entry of another form than expected: {error}") from error
+
+
+def read_facts(facts: dict[str, Any], path: Path) -> Contract:
+    """Return the contract held in the JSON's content."""
     return Contract(
         name=facts["name"],
         version=facts["version"],
-        sha256=digest,
+        sha256=facts["sha256"],
         path=path,
         input_name=facts["input"]["name"],
         output_name=facts["output"]["name"],

@@ -39,8 +39,8 @@ def make_mask(probabilities: np.ndarray, contract: Contract) -> np.ndarray:
     liver = large_parts(probabilities[0] >= contract.thresholds[0])
     tumor = probabilities[1] >= contract.thresholds[1]
     margin_px = max(1, round(contract.liver_margin_share * min(height, width)))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin_px + 1, 2 * margin_px + 1))
-    tumor &= cv2.dilate(liver.astype(np.uint8), kernel).astype(bool)
+    # By distance, in one pass: a round kernel costs its area for each pixel, hours for a slice of 8192.
+    tumor &= cv2.distanceTransform((~liver).astype(np.uint8), cv2.DIST_L2, 5) <= margin_px
     tumor = drop_specks(tumor, round(contract.min_lesion_share * height * width))
     mask = np.where(liver, LIVER, BACKGROUND)
     mask[tumor] = TUMOR

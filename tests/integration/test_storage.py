@@ -34,7 +34,11 @@ def any_storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
     if request.param == "folder":
         return open_storage(f"file://{tmp_path / 'storage'}")
     endpoint = request.getfixturevalue("object_store")
-    for name, value in {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": endpoint}.items():
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ENDPOINT_URL": endpoint,
+    }.items():
         monkeypatch.setenv(name, value)
     bucket = f"scans-{tmp_path.name.replace('_', '-').lower()}"[:60].rstrip("-")
     storage = open_storage(f"s3://{bucket}/hepaq")
