@@ -148,9 +148,10 @@ def announce(settings: Settings, password: str | None) -> None:
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
     url = f"http://{host}:{settings.port}"
     give_up_s = time.monotonic() + READY_S
-    while time.monotonic() < give_up_s:
-        with suppress(OSError), urlopen(f"{url}/readyz", timeout=2):
-            break
+    while not is_ready(url):
+        if time.monotonic() > give_up_s:
+            print(f"hepaq is still not ready after {READY_S} s; see the lines above.", file=sys.stderr, flush=True)
+            return
         time.sleep(0.1)
     lines = ["", f"  hepaq is ready: {url}", "  For research and teaching only. Not a medical device."]
     if password:
@@ -159,6 +160,13 @@ def announce(settings: Settings, password: str | None) -> None:
             "  (shown only now; you choose your own next)",
         ]
     print("\n".join([*lines, "  Stop with Ctrl-C.", ""]), flush=True)
+
+
+def is_ready(url: str) -> bool:
+    """Tell whether the web server answers that it can work."""
+    with suppress(OSError), urlopen(f"{url}/readyz", timeout=2):
+        return True
+    return False
 
 
 if __name__ == "__main__":
