@@ -26,15 +26,21 @@ def save(path: Path, *, parts: dict[str, Any], progress: Progress, config: dict[
     aside.rename(path)
 
 
+def read(path: Path) -> dict[str, Any]:
+    """Read a checkpoint as it was written: `states`, `progress` and `config`."""
+    # The history may hold numbers that NumPy made.
+    with torch.serialization.safe_globals([np._core.multiarray.scalar, np.dtype, np.dtypes.Float64DType]):
+        stored: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return stored
+
+
 def load(path: Path, *, parts: dict[str, Any], config: dict[str, Any]) -> Progress:
     """Read a checkpoint into the parts of a run.
 
     Raises:
         ValueError: it belongs to a network of another shape.
     """
-    # The history may hold numbers that NumPy made.
-    with torch.serialization.safe_globals([np._core.multiarray.scalar, np.dtype, np.dtypes.Float64DType]):
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+    stored = read(path)
     for name in ("width", "side"):
         if stored["config"][name] != config[name]:
             raise ValueError(f"{path} was trained with {name}={stored['config'][name]}, not {config[name]}.")

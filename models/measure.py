@@ -90,7 +90,8 @@ def slice_confidence(tumor_probability: np.ndarray, calibration: tuple[float, fl
     Source: Platt scaling (Platt 1999) of the slice's highest tumor probability, fitted on the validation slices.
     """
     slope, offset = calibration
-    return 1 / (1 + math.exp(-(slope * peak_logit(tumor_probability) + offset)))
+    # As a hyperbolic tangent the logistic function cannot overflow.
+    return 0.5 + 0.5 * math.tanh((slope * peak_logit(tumor_probability) + offset) / 2)
 
 
 def peak_logit(tumor_probability: np.ndarray) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.contract import Contract
 from models.measure import Measurement, measure
-from models.postprocess import make_mask, to_scan_grid
+from models.postprocess import make_mask, near_liver, to_scan_grid
 from models.preprocess import preprocess
 from models.scan_type import Scan
 from models.segmenter import Segmenter
@@ -28,7 +28,14 @@ def infer(scans: list[Scan], segmenter: Segmenter) -> np.ndarray:
 
 def interpret(scan: Scan, probabilities: np.ndarray, contract: Contract) -> Interpretation:
     """Turn one scan's probabilities, (2, S, S) float32, into its mask and measurement on its own grid."""
-    height, width = scan.pixels.shape
-    on_grid = to_scan_grid(probabilities, (height, width))
+    on_grid = on_scan_grid(scan, probabilities)
     mask = make_mask(on_grid, contract)
-    return Interpretation(mask, measure(mask, on_grid[1], scan.spacing_mm, calibration=contract.calibration))
+    # Far from the liver the network was not asked; what it says there must not raise the slice's confidence.
+    tumor_probability = np.where(near_liver(on_grid[0], contract), on_grid[1], np.float32(0))
+    return Interpretation(mask, measure(mask, tumor_probability, scan.spacing_mm, calibration=contract.calibration))
+
+
+def on_scan_grid(scan: Scan, probabilities: np.ndarray) -> np.ndarray:
+    """Return one scan's probabilities on its own grid, (2, H, W) float32."""
+    height, width = scan.pixels.shape
+    return to_scan_grid(probabilities, (height, width))

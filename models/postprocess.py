@@ -36,15 +36,27 @@ def make_mask(probabilities: np.ndarray, contract: Contract) -> np.ndarray:
         (H, W) uint8 of 0 background, 128 liver, 255 tumor.
     """
     height, width = probabilities.shape[1:]
-    liver = large_parts(probabilities[0] >= contract.thresholds[0])
-    tumor = probabilities[1] >= contract.thresholds[1]
-    margin_px = max(1, round(contract.liver_margin_share * min(height, width)))
-    # By distance, in one pass: a round kernel costs its area for each pixel, hours for a slice of 8192.
-    tumor &= cv2.distanceTransform((~liver).astype(np.uint8), cv2.DIST_L2, 5) <= margin_px
+    liver = find_liver(probabilities[0], contract)
+    tumor = (probabilities[1] >= contract.thresholds[1]) & near_liver(probabilities[0], contract)
     tumor = drop_specks(tumor, round(contract.min_lesion_share * height * width))
     mask = np.where(liver, LIVER, BACKGROUND)
     mask[tumor] = TUMOR
     return mask.astype(np.uint8)
+
+
+def find_liver(probability: np.ndarray, contract: Contract) -> np.ndarray:
+    """Return where the liver is, (H, W) bool, from its probability, (H, W) float32."""
+    return large_parts(probability >= contract.thresholds[0])
+
+
+def near_liver(probability: np.ndarray, contract: Contract) -> np.ndarray:
+    """Return the liver and the margin around it in which tumor is believed, (H, W) bool; nothing without liver."""
+    liver = find_liver(probability, contract)
+    if not liver.any():
+        return liver
+    margin_px = max(1, round(contract.liver_margin_share * min(liver.shape)))
+    # By distance, in one pass: a round kernel costs its area for each pixel, hours for a slice of 8192.
+    return cv2.distanceTransform((~liver).astype(np.uint8), cv2.DIST_L2, 5) <= margin_px
 
 
 def large_parts(region: np.ndarray) -> np.ndarray:

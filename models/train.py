@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from models.checkpoint import Progress, load, save
 from models.dataset import Slices, augment, load_slices, sampling_weights, targets
 from models.losses import liver_tumor_loss
+from models.metrics import rank_auc
 from models.phantom import draw_phantom_slice
 from models.unet import DilatedUNet
 
@@ -33,7 +34,9 @@ SEED = 20_260_101
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 1e-4
 WARM_UP_SHARE = 0.02
+# The running average forgets slowly at the end, fast at the beginning, when the network is of no use yet.
 EMA_DECAY = 0.998
+EMA_WARM_UP = 10
 GRADIENT_LIMIT = 5.0
 # So many phantoms among the slices that the demonstration's scans behave; none counts in any metric.
 PHANTOM_SHARE = 0.05
@@ -47,6 +50,14 @@ def learning_rate(share: float) -> float:
     if share < WARM_UP_SHARE:
         return LEARNING_RATE * (share + 0.001) / WARM_UP_SHARE
     return LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+def running_average(average: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+    """Return a weight's running average after `count` steps; counters are taken as they are."""
+    if not average.is_floating_point():
+        return current
+    decay = min(EMA_DECAY, (1 + int(count)) / (EMA_WARM_UP + int(count)))
+    return average + (current - average) * (1 - decay)
 
 
 def make_batch(slices: Slices, weights: np.ndarray, size: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -93,13 +104,6 @@ def validate(network: torch.nn.Module, slices: Slices, device: str) -> dict[str,
     return {"liver_dice": float(liver), "tumor_dice": float(tumor), "slice_auc": rank_auc(np.array(scores), has_tumor)}
 
 
-def rank_auc(scores: np.ndarray, positive: np.ndarray) -> float:
-    """Return the area under the ROC curve by ranks (Mann-Whitney), ties counted half."""
-    order = np.searchsorted(np.sort(scores), scores, "left") + np.searchsorted(np.sort(scores), scores, "right") + 1
-    ranks, count = order / 2, positive.sum()
-    return float((ranks[positive].sum() - count * (count + 1) / 2) / max(1, count * (len(scores) - count)))
-
-
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -129,7 +133,7 @@ def main() -> None:
     # 2. The network, its running average, and where it stopped last time.
     torch.manual_seed(SEED)
     network = DilatedUNet(width=args.width).to(args.device, memory_format=torch.channels_last)
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True)
+    average = AveragedModel(network, avg_fn=running_average, use_buffers=True)
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     parts = {"network": network, "average": average, "optimizer": optimizer}
     last = args.out / "last.pt"

@@ -1,0 +1,180 @@
+"""From compared slices to the figures of the model card, each with its interval by person."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from models.comparison import SIZE_BINS, SWEEP, Comparison, LesionCount
+from models.metrics import (
+    calibration_curve,
+    expected_calibration_error,
+    rank_auc,
+    roc_curve,
+    sensitivity_at,
+    with_interval,
+)
+
+# What screening would bear; also the bound in the figures to reach.
+MAX_FALSE_POSITIVES_PER_SLICE = 0.5
+
+
+def column(rows: list[Comparison], name: str) -> np.ndarray:
+    """Return one attribute of every slice, (N,)."""
+    return np.array([getattr(row, name) for row in rows])
+
+
+def make_report(rows: list[Comparison]) -> dict[str, Any]:
+    """Return every figure, as JSON would have it."""
+    persons = [row.person for row in rows]
+    figures = segmentation_measures(rows) | slice_measures(rows)
+    return {
+        "slices": len(rows),
+        "slices_with_tumor": int((column(rows, "tumor_true") > 0).sum()),
+        "scans": len({row.scan for row in rows}),
+        "persons": len(set(persons)),
+        "figures": {name: with_interval(measure, persons) for name, measure in figures.items()},
+        "confusion": confusion(rows),
+        "lesions": lesion_report(rows),
+        "per_scan": per_scan(rows),
+        "affected_percent": affected_report(rows),
+        "calibration": calibration_curve(column(rows, "confidence"), column(rows, "tumor_true") > 0),
+    }
+
+
+def dice(both: np.ndarray, one: np.ndarray, other: np.ndarray) -> float:
+    """Return the Dice of summed pixel counts; nan where neither has any."""
+    total = one.sum() + other.sum()
+    return float(2 * both.sum() / total) if total else float("nan")
+
+
+def segmentation_measures(rows: list[Comparison]) -> dict[str, Callable[[np.ndarray], float]]:
+    """Return measures of overlap, each a function of slice indices."""
+    scans = column(rows, "scan")
+    measures: dict[str, Callable[[np.ndarray], float]] = {}
+    for organ in ("liver", "tumor"):
+        both, true, found = (column(rows, f"{organ}_{kind}") for kind in ("both", "true", "found"))
+
+        def over_all(i: np.ndarray, both: np.ndarray = both, true: np.ndarray = true, found: np.ndarray = found) -> float:
+            return dice(both[i], true[i], found[i])
+
+        def per_scan_mean(
+            i: np.ndarray, both: np.ndarray = both, true: np.ndarray = true, found: np.ndarray = found
+        ) -> float:
+            # A scan drawn twice counts twice, hence weights; scans without the organ have no Dice.
+            names, counts = np.unique(scans[i], return_counts=True)
+            values, weights = [], []
+            for name, count in zip(names, counts, strict=True):
+                inside = scans == name
+                if true[inside].sum():
+                    values.append(dice(both[inside], true[inside], found[inside]))
+                    weights.append(count / inside.sum())
+            return float(np.average(values, weights=weights)) if values else float("nan")
+
+        measures |= {f"{organ}_dice_global": over_all, f"{organ}_dice_per_scan": per_scan_mean}
+    right, pixels = column(rows, "pixels_right"), column(rows, "pixels")
+    measures["pixel_accuracy"] = lambda i: float(right[i].sum() / pixels[i].sum())
+    return measures
+
+
+def slice_measures(rows: list[Comparison]) -> dict[str, Callable[[np.ndarray], float]]:
+    """Return measures of telling slices with tumor from those without, each a function of slice indices."""
+    positive, called = column(rows, "tumor_true") > 0, column(rows, "tumor_found") > 0
+    confidence = column(rows, "confidence")
+    return {
+        "slice_auc": lambda i: rank_auc(confidence[i], positive[i]),
+        "sensitivity_at_90_specificity": lambda i: sensitivity_at(confidence[i], positive[i], 0.9),
+        "slice_sensitivity": lambda i: ratio((called & positive)[i], positive[i]),
+        "slice_specificity": lambda i: ratio((~called & ~positive)[i], ~positive[i]),
+        "slice_accuracy": lambda i: float((called == positive)[i].mean()),
+        "calibration_error": lambda i: expected_calibration_error(confidence[i], positive[i]),
+    }
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> float:
+    """Return the share of true entries; nan where there are none to share."""
+    return float(part.sum() / whole.sum()) if whole.any() else float("nan")
+
+
+def confusion(rows: list[Comparison]) -> dict[str, int]:
+    """Return how many slices were called rightly and wrongly, by whether any tumor was marked."""
+    positive, called = column(rows, "tumor_true") > 0, column(rows, "tumor_found") > 0
+    return {
+        "true_positive": int((positive & called).sum()),
+        "false_negative": int((positive & ~called).sum()),
+        "false_positive": int((~positive & called).sum()),
+        "true_negative": int((~positive & ~called).sum()),
+    }
+
+
+def lesion_recall(counts: list[LesionCount], low_px: int, high_px: int) -> dict[str, Any]:
+    """Return how many of the expert's lesions of low <= size < high px were found."""
+    found = [hit for c in counts for size, hit in zip(c.sizes_px, c.found, strict=True) if low_px <= size < high_px]
+    return {"lesions": len(found), "found": sum(found), "recall": round(sum(found) / len(found), 4) if found else None}
+
+
+def lesion_report(rows: list[Comparison]) -> dict[str, Any]:
+    """Return recall by size and false positives per slice, at the chosen threshold and over the sweep."""
+    chosen = [row.lesions for row in rows]
+    froc = []
+    for index, threshold in enumerate(SWEEP):
+        counts = [row.sweep[index] for row in rows if row.sweep]
+        if counts:
+            by_size = {name: lesion_recall(counts, *bounds)["recall"] for name, bounds in SIZE_BINS.items()}
+            froc.append({"threshold": threshold, "false_positives_per_slice": mean_false(counts), "recall": by_size})
+    bearable = [point for point in froc if point["false_positives_per_slice"] <= MAX_FALSE_POSITIVES_PER_SLICE]
+    best = max((point["recall"]["100_to_500"] or 0 for point in bearable), default=None)
+    return {
+        "recall": {name: lesion_recall(chosen, *bounds) for name, bounds in SIZE_BINS.items()},
+        "false_positives_per_slice": mean_false(chosen),
+        "froc": froc,
+        "recall_100_to_500_at_half_a_false_positive": best,
+    }
+
+
+def mean_false(counts: list[LesionCount]) -> float:
+    """Return the false positives per slice."""
+    return round(float(np.mean([count.false_positives for count in counts])), 4)
+
+
+def per_scan(rows: list[Comparison]) -> list[dict[str, Any]]:
+    """Return each scan's Dice and whether it was called: a scan is, if any of its slices is."""
+    table = []
+    for scan in sorted({row.scan for row in rows}):
+        own = [row for row in rows if row.scan == scan]
+        liver = dice(column(own, "liver_both"), column(own, "liver_true"), column(own, "liver_found"))
+        has_tumor = bool(column(own, "tumor_true").any())
+        tumor = dice(column(own, "tumor_both"), column(own, "tumor_true"), column(own, "tumor_found"))
+        table.append(
+            {
+                "scan": scan,
+                "slices": len(own),
+                "liver_dice": round(liver, 4),
+                "tumor_dice": round(tumor, 4) if has_tumor else None,
+                "has_tumor": has_tumor,
+                "called": bool(column(own, "tumor_found").any()),
+            }
+        )
+    return table
+
+
+def affected_report(rows: list[Comparison]) -> dict[str, Any]:
+    """Return the error of the per cent of liver affected, found less true, and the correlation of the two."""
+    liver_found = column(rows, "liver_found")
+    seen = liver_found > 0
+    true = (100 * column(rows, "tumor_true") / np.maximum(column(rows, "liver_true"), 1))[seen]
+    found = (100 * column(rows, "tumor_found") / np.maximum(liver_found, 1))[seen]
+    error = found - true
+    low, high = np.percentile(error, (5, 95))
+    return {
+        "slices": int(seen.sum()),
+        "mean_error": round(float(error.mean()), 3),
+        "mean_absolute_error": round(float(np.abs(error).mean()), 3),
+        "limits_90": [round(float(low), 3), round(float(high), 3)],
+        "correlation": round(float(np.corrcoef(true, found)[0, 1]), 4) if true.std() and found.std() else None,
+    }
+
+
+def roc_points(rows: list[Comparison]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ROC curve of the slice confidence."""
+    return roc_curve(column(rows, "confidence"), column(rows, "tumor_true") > 0)
