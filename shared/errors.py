@@ -36,6 +36,8 @@ class ScanRefused(ServiceError):
     """The upload cannot become a job."""
 
     code = "scan_refused"
+    # The file's place in its request, counted from 0, once that is known.
+    index: int | None = None
 
 
 class UnsupportedType(ScanRefused):

@@ -1,4 +1,4 @@
-"""What this system may be used for: one line, on every page and in every artefact."""
+"""The line that every page and every artefact carries."""
 
 INTENDED_USE = (
     "For research and teaching only. Not a medical device; not for diagnosis, staging or treatment decisions."

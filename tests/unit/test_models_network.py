@@ -1,0 +1,119 @@
+"""The networks and their training, where torch is installed; nothing that serves needs it."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from models import checkpoint  # noqa: E402
+from models.losses import liver_tumor_loss, soft_dice  # noqa: E402
+from models.train import EMA_DECAY, LEARNING_RATE, learning_rate, running_average  # noqa: E402
+from models.unet import DilatedUNet, ancestor_network  # noqa: E402
+
+# Of the ancestor's own listing.
+ANCESTOR_PARAMETERS = 7_759_521
+
+
+def test_the_ancestors_network_has_its_number_of_parameters() -> None:
+    network = ancestor_network()
+
+    assert sum(parameter.numel() for parameter in network.parameters()) == ANCESTOR_PARAMETERS
+    assert network(torch.zeros(1, 1, 128, 128)).shape == (1, 1, 128, 128)
+
+
+def test_the_ancestors_second_convolutions_are_undilated_in_levels_5_6_7_and_9() -> None:
+    network = ancestor_network()
+    levels = [*network.down, *network.up]
+    dilations = [[m.dilation[0] for m in level if isinstance(m, torch.nn.Conv2d)] for level in levels]
+
+    assert dilations == [[2, 2], [2, 2], [2, 2], [2, 2], [2, 1], [2, 1], [2, 1], [2, 2], [2, 1]]
+
+
+@pytest.mark.parametrize("side", [64, 160])
+def test_our_network_gives_liver_and_tumor_on_its_own_grid(side: int) -> None:
+    assert DilatedUNet(width=4)(torch.zeros(2, 1, side, side)).shape == (2, 2, side, side)
+
+
+def test_the_loss_falls_with_the_error() -> None:
+    truth = torch.zeros(2, 2, 32, 32)
+    truth[0, :, 8:20, 8:20] = 1
+    losses = [liver_tumor_loss((2 * truth - 1) * certainty, truth).item() for certainty in (-5.0, 0.0, 1.0, 8.0)]
+
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < 0.05
+
+
+def test_the_dice_of_an_empty_batch_that_is_found_empty_is_one() -> None:
+    assert torch.allclose(soft_dice(torch.zeros(2, 2, 8, 8), torch.zeros(2, 2, 8, 8)), torch.ones(2))
+
+
+def test_the_learning_rate_rises_shortly_and_ends_at_nought() -> None:
+    rates = [learning_rate(share / 200) for share in range(201)]
+
+    assert max(rates) <= LEARNING_RATE
+    assert rates[0] < LEARNING_RATE / 10
+    assert rates[-1] == pytest.approx(0, abs=1e-9)
+    assert rates[4:] == sorted(rates[4:], reverse=True)
+    assert learning_rate(5.0) == pytest.approx(0, abs=1e-9)
+
+
+def test_the_running_average_forgets_its_beginning() -> None:
+    average = torch.zeros(3)
+    for count in range(1, 100):
+        average = running_average(average, torch.ones(3), count)
+
+    assert average.min() > 0.999
+    assert running_average(torch.zeros(1), torch.ones(1), 10**6).item() == pytest.approx(1 - EMA_DECAY, rel=1e-3)
+
+
+def test_a_checkpoint_comes_back_and_another_network_is_refused(tmp_path: Path) -> None:
+    network = DilatedUNet(width=4)
+    progress = checkpoint.Progress(steps=7, elapsed_s=3.0, history=[{"liver_dice": np.float64(0.5)}])
+    config = {"width": 4, "side": 64}
+    checkpoint.save(tmp_path / "last.pt", parts={"network": network}, progress=progress, config=config)
+    other = DilatedUNet(width=4)
+
+    found = checkpoint.load(tmp_path / "last.pt", parts={"network": other}, config=config)
+
+    assert found == progress
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), other.parameters(), strict=True))
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+    with pytest.raises(ValueError, match="width=4"):
+        checkpoint.load(tmp_path / "last.pt", parts={"network": other}, config={"width": 8, "side": 64})
+
+
+def test_an_exported_network_gives_what_pytorch_gives(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    import onnxruntime
+
+    from models.export import PARITY_TOLERANCE, Probabilities, write_onnx
+
+    torch.manual_seed(3)
+    network = Probabilities(DilatedUNet(width=4)).eval()
+    digest = write_onnx(network, 64, tmp_path / "n.onnx")
+    slices = np.random.default_rng(1).random((5, 1, 64, 64)).astype(np.float32)
+
+    found = onnxruntime.InferenceSession(str(tmp_path / "n.onnx")).run(None, {"slices": slices})[0]
+
+    with torch.inference_mode():
+        assert np.abs(found - network(torch.from_numpy(slices)).numpy()).max() <= PARITY_TOLERANCE
+    assert len(digest) == 64
+
+
+def test_facts_are_json() -> None:
+    from datetime import date
+
+    from models.facts import make_facts
+
+    run = {
+        "config": {"side": 64, "width": 4, "minutes": 1, "batch": 2, "seed": 1},
+        "progress": {"elapsed_s": 60.0, "steps": 3},
+    }
+    facts = make_facts("0" * 64, run, version="1", created=date(2026, 1, 2), opset=17, file="n.onnx")
+
+    assert json.loads(json.dumps(facts, allow_nan=False)) == facts
+    assert math.isclose(facts["training"]["minutes"], 1.0)

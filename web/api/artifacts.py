@@ -1,0 +1,112 @@
+"""The pictures of a result, and the scan as it was uploaded."""
+
+import io
+
+from flask import Response, request
+from flask_smorest import Blueprint
+
+from shared.errors import NotFound
+from shared.storage import CorruptObject, MissingObject
+from web.api.identity import caller, requires_caller
+from web.api.schemas import ProblemSchema
+from web.context import current
+from web.overlay import draw_overlay
+from web.queries import find_artifact, find_job
+
+blueprint = Blueprint("artifacts", __name__, description="Pictures")
+
+# Content never changes under its digest, but only its owner may see it.
+CACHE = "private, max-age=86400"
+NOT_INLINE = "default-src 'none'; sandbox"
+
+
+def describes(media_type: str):  # type: ignore[no-untyped-def]
+    """Document a view that answers with a picture."""
+    content = {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}
+    return blueprint.doc(responses={200: {"description": "The picture.", **content}})
+
+
+@blueprint.route("/jobs/<job_id>/mask.png", methods=["GET"])
+@describes("image/png")
+@blueprint.alt_response(404, schema=ProblemSchema, description="No such picture, or not yet.")
+@requires_caller
+def mask(job_id: str) -> Response:
+    """The mask, of the scan's own size: 0 background, 128 liver, 255 tumor."""
+    return stored("mask", job_id)
+
+
+@blueprint.route("/jobs/<job_id>/preview.jpg", methods=["GET"])
+@describes("image/jpeg")
+@blueprint.alt_response(404, schema=ProblemSchema, description="No such picture, or not yet.")
+@requires_caller
+def preview(job_id: str) -> Response:
+    """The scan as a picture to look at, at most 1024 px."""
+    return stored("preview", job_id)
+
+
+@blueprint.route("/jobs/<job_id>/thumbnail.jpg", methods=["GET"])
+@describes("image/jpeg")
+@blueprint.alt_response(404, schema=ProblemSchema, description="No such picture, or not yet.")
+@requires_caller
+def thumbnail(job_id: str) -> Response:
+    """A small picture with tumors filled in, for lists."""
+    return stored("thumbnail", job_id)
+
+
+@blueprint.route("/jobs/<job_id>/probability.png", methods=["GET"])
+@describes("image/png")
+@blueprint.alt_response(404, schema=ProblemSchema, description="No such picture, or not yet.")
+@requires_caller
+def probability(job_id: str) -> Response:
+    """The tumor probability on the network's grid, 0 to 255."""
+    return stored("probability", job_id)
+
+
+@blueprint.route("/jobs/<job_id>/overlay.png", methods=["GET"])
+@describes("image/png")
+@blueprint.alt_response(404, schema=ProblemSchema, description="No such picture, or not yet.")
+@requires_caller
+def overlay(job_id: str) -> Response:
+    """The scan with liver, tumors and lesion boxes drawn over it, at most 1024 px."""
+    user_id = caller().user_id
+    with current().database.read() as connection:
+        row = find_job(connection, user_id, job_id)
+        base = find_artifact(connection, user_id, job_id, "preview")
+        marks = find_artifact(connection, user_id, job_id, "mask")
+    drawn = draw_overlay(base.content, marks.content, [lesion["bbox"] for lesion in row.report["lesions"]])
+    return picture(drawn, "image/png", f"overlay-{marks.content_sha256}")
+
+
+@blueprint.route("/jobs/<job_id>/original", methods=["GET"])
+@describes("application/octet-stream")
+@blueprint.alt_response(404, schema=ProblemSchema, description="No such job.")
+@requires_caller
+def original(job_id: str) -> Response:
+    """The scan as it was uploaded, to save; never shown inside a page, for it is what a stranger sent."""
+    context = current()
+    with context.database.read() as connection:
+        row = find_job(connection, caller().user_id, job_id)
+    try:
+        content = context.storage.get(row.content_sha256)
+    except (MissingObject, CorruptObject) as error:
+        raise NotFound("The stored scan is gone or damaged.", code="input_missing") from error
+    response = Response(io.BytesIO(content), mimetype="application/octet-stream", direct_passthrough=True)
+    response.content_length = len(content)
+    response.headers["Content-Disposition"] = f'attachment; filename="{row.id}.{row.format}"'
+    response.headers["Content-Security-Policy"] = NOT_INLINE
+    return response
+
+
+def stored(kind: str, job_id: str) -> Response:
+    """Answer with a stored picture."""
+    with current().database.read() as connection:
+        row = find_artifact(connection, caller().user_id, job_id, kind)
+    return picture(row.content, row.media_type, row.content_sha256)
+
+
+def picture(content: bytes, media_type: str, etag: str) -> Response:
+    """Answer with a picture, or with 304 if the caller has it."""
+    response = Response(content, mimetype=media_type)
+    response.set_etag(etag)
+    response.headers["Cache-Control"] = CACHE
+    return response.make_conditional(request)

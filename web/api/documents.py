@@ -1,0 +1,72 @@
+"""From rows to what the API says; pages show the same."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import url_for
+from sqlalchemy import Row
+
+from shared.intended_use import INTENDED_USE
+from shared.jobs.states import Status
+
+SUMMARY_COLUMNS = ("tumor_detected", "confidence", "stage", "stage_rule", "affected_percent", "lesion_count")
+WHOLE_COLUMNS = ("liver_area_px", "tumor_area_px", "code_version", "input_sha256", "mask_sha256")
+PICTURES = ("mask", "overlay", "preview", "thumbnail", "probability")
+
+
+def iso(at_ms: int | None) -> str | None:
+    """Return a time as ISO 8601 in UTC with milliseconds."""
+    if at_ms is None:
+        return None
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def job_summary(row: Row) -> dict[str, Any]:
+    """Return a job as lists show it."""
+    has_result = row.tumor_detected is not None
+    return {
+        "id": row.id,
+        "status": row.status,
+        "phase": row.phase,
+        "progress": row.progress_percent,
+        "attempt": row.attempt,
+        "cancel_requested": row.cancel_requested_ms is not None,
+        "label": row.label,
+        "format": row.format,
+        "size_bytes": row.size_bytes,
+        "submission": {"id": row.submission_id, "index": row.submission_index, "count": row.scan_count},
+        "created_at": iso(row.created_ms),
+        "started_at": iso(row.started_ms),
+        "finished_at": iso(row.finished_ms),
+        "error": {"code": row.error_code, "detail": row.error_detail} if row.error_code else None,
+        "result": {name: getattr(row, name) for name in SUMMARY_COLUMNS} if has_result else None,
+        "links": links(row),
+    }
+
+
+def job_whole(row: Row, position: int | None) -> dict[str, Any]:
+    """Return a job with its place in the queue and its whole result."""
+    return job_summary(row) | {"position": position, "result": result_whole(row)}
+
+
+def result_whole(row: Row) -> dict[str, Any] | None:
+    """Return a job's whole result, if it has one."""
+    if row.tumor_detected is None:
+        return None
+    columns = {name: getattr(row, name) for name in (*SUMMARY_COLUMNS, *WHOLE_COLUMNS)}
+    model = {"name": row.model_name, "version": row.model_version, "sha256": row.model_sha256}
+    return row.report | columns | {"model": model, "intended_use": INTENDED_USE}
+
+
+def links(row: Row) -> dict[str, str]:
+    """Return where to go from a job."""
+    found = {
+        "self": url_for("jobs.read", job_id=row.id),
+        "page": url_for("pages.job", job_id=row.id),
+        "original": url_for("artifacts.original", job_id=row.id),
+        "cancel": url_for("job_actions.cancel_job", job_id=row.id),
+        "retry": url_for("job_actions.retry_job", job_id=row.id),
+    }
+    if row.status == Status.SUCCEEDED:
+        found |= {name: url_for(f"artifacts.{name}", job_id=row.id) for name in PICTURES}
+    return found

@@ -1,0 +1,58 @@
+"""`GET /api/v1/jobs`: how jobs stand."""
+
+from typing import Any
+
+from flask import Response, jsonify, request
+from flask_smorest import Blueprint
+from marshmallow import RAISE
+
+from shared.jobs.states import ACTIVE
+from web.api.documents import job_summary, job_whole
+from web.api.identity import caller, requires_caller
+from web.api.schemas import JobListSchema, JobQuerySchema, JobSchema, ProblemSchema
+from web.context import current
+from web.queries import find_job, find_jobs, list_jobs, queue_position
+
+blueprint = Blueprint("jobs", __name__, description="Watch jobs")
+
+RETRY_AFTER_S = "1"
+
+
+@blueprint.route("/jobs", methods=["GET"])
+@blueprint.arguments(JobQuerySchema, location="query", unknown=RAISE)
+@blueprint.response(200, JobListSchema)
+@blueprint.alt_response(422, schema=ProblemSchema, description="A filter that is not known.")
+@requires_caller
+def read_many(query: dict[str, Any]) -> Response:
+    """List jobs, newest first, or ask for many by their ids."""
+    user_id = caller().user_id
+    ids = query.pop("ids", None)
+    with current().database.read() as connection:
+        if ids is not None:
+            rows, following = find_jobs(connection, user_id, [i for i in ids.split(",") if i]), None
+        else:
+            page = list_jobs(connection, user_id, **query)
+            rows, following = page.rows, page.next_cursor
+    document = {"jobs": [job_summary(row) for row in rows], "next_cursor": following}
+    response = jsonify(JobListSchema().dump(document))
+    response.add_etag()
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response.make_conditional(request)
+
+
+@blueprint.route("/jobs/<job_id>", methods=["GET"])
+@blueprint.response(200, JobSchema, headers={"ETag": {"schema": {"type": "string"}}})
+@blueprint.alt_response(304, description="Unchanged since the given ETag.", success=True)
+@blueprint.alt_response(404, schema=ProblemSchema, description="No such job.")
+@requires_caller
+def read(job_id: str) -> Response:
+    """Read one job, with its result once it succeeded."""
+    with current().database.read() as connection:
+        row = find_job(connection, caller().user_id, job_id)
+        position = queue_position(connection, row)
+    response = jsonify(JobSchema().dump(job_whole(row, position)))
+    response.set_etag(f"{row.id}-{row.version}-{position or 0}")
+    response.headers["Cache-Control"] = "private, no-cache"
+    if row.status in ACTIVE:
+        response.headers["Retry-After"] = RETRY_AFTER_S
+    return response.make_conditional(request)

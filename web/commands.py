@@ -1,0 +1,72 @@
+"""Chores for whoever runs the system: `flask --app web …`."""
+
+import click
+from flask import Flask
+from sqlalchemy import Connection, Row
+
+from shared.errors import ServiceError
+from shared.migrate import migrate
+from web.accounts import create_user, set_password, user_by_name
+from web.context import current
+from web.tokens import READ, WRITE, create_token
+
+PASSWORD = click.option(
+    "--password", envvar="HEPAQ_PASSWORD", prompt=True, hide_input=True, confirmation_prompt=True,
+    help="Better left out and typed, or given in HEPAQ_PASSWORD.",
+)  # fmt: skip
+
+
+def init_app(app: Flask) -> None:
+    """Give the application its commands."""
+    for command in (migrate_command, create_user_command, reset_password_command, create_token_command):
+        app.cli.add_command(command)
+
+
+@click.command("migrate")
+def migrate_command() -> None:
+    """Create or upgrade the database's tables."""
+    migrate(current().settings.effective_database_url)
+
+
+@click.command("create-user")
+@click.argument("name")
+@click.option("--admin", is_flag=True, help="May manage users.")
+@PASSWORD
+def create_user_command(name: str, admin: bool, password: str) -> None:
+    """Create a user."""
+    attempt(lambda c: create_user(c, name, password, is_admin=admin))
+    click.echo(f"User {name} created.")
+
+
+@click.command("reset-password")
+@click.argument("name")
+@PASSWORD
+def reset_password_command(name: str, password: str) -> None:
+    """Give a user another password and end their sessions."""
+    attempt(lambda c: set_password(c, known(c, name).id, password))
+    click.echo(f"Password of {name} changed; all sessions ended.")
+
+
+@click.command("create-token")
+@click.argument("name")
+@click.option("--scope", type=click.Choice([READ, WRITE]), default=WRITE, show_default=True)
+@click.option("--label", default="command line", show_default=True, help="What the account page calls it.")
+def create_token_command(name: str, scope: str, label: str) -> None:
+    """Print a fresh API token of a user, and nothing else."""
+    click.echo(attempt(lambda c: create_token(c, known(c, name).id, name=label, scope=scope)))
+
+
+def known(connection: Connection, name: str) -> Row:
+    """Return a user by name, or stop with a sentence."""
+    row = user_by_name(connection, name)
+    if row is None:
+        raise click.ClickException(f"There is no user {name}.")
+    return row  # type: ignore[return-value]
+
+
+def attempt(work):  # type: ignore[no-untyped-def]
+    """Run a chore in a transaction; what is refused ends it with a sentence."""
+    try:
+        return current().database.run(work)
+    except ServiceError as error:
+        raise click.ClickException(error.detail) from error

@@ -1,0 +1,108 @@
+"""Take uploads: check, store durably, queue, and only then answer. All scans of a request become jobs, or none."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from sqlalchemy import Connection
+
+from shared.errors import BadUpload, Invalid, ScanRefused
+from shared.jobs.submit import StoredScan, Submission, check_quota, submit
+from web.context import Context
+from web.scan_header import check_header
+
+MAX_LABEL_LENGTH = 80
+IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,64}")
+
+
+def receive(
+    context: Context,
+    streams: Sequence[BinaryIO],
+    *,
+    user_id: str,
+    label: str | None = None,
+    idempotency_key: str | None = None,
+) -> Submission:
+    """Turn uploaded files into queued jobs, and ring for them.
+
+    Raises:
+        ScanRefused: a file cannot be taken; `index` is its place in the request.
+        Invalid: the label or the idempotency key cannot be used.
+        TooMany: a quota is used up.
+        InfrastructureError: storage or database do not answer; nothing was queued.
+    """
+    settings = context.settings
+    label, idempotency_key = checked_label(label), checked_key(idempotency_key)
+    if not streams:
+        raise BadUpload("The request holds no file; send at least one in the field scan.", code="file_missing")
+    if len(streams) > settings.max_files_per_upload:
+        raise BadUpload(f"An upload may hold {settings.max_files_per_upload} scans at most.", code="too_many_files")
+    formats = checked_formats(streams)
+    stored = []
+    for index, (stream, form) in enumerate(zip(streams, formats, strict=True)):
+        try:
+            kept = context.storage.put(stream, limit_bytes=settings.max_upload_bytes)
+        except ScanRefused as error:
+            error.index = index
+            raise
+        stored.append(StoredScan(kept.sha256, kept.size_bytes, form))
+
+    def insert_all(connection: Connection) -> Submission:
+        check_quota(
+            connection,
+            user_id,
+            more_jobs=len(stored),
+            more_bytes=sum(scan.size_bytes for scan in stored),
+            max_active_jobs=settings.max_active_jobs,
+            max_stored_bytes=settings.max_stored_bytes,
+        )
+        return submit(connection, user_id, stored, label=label, idempotency_key=idempotency_key)
+
+    submission = context.database.run(insert_all)
+    if not submission.replayed:
+        context.ringer.ring(submission.job_ids)
+    return submission
+
+
+def checked_formats(streams: Sequence[BinaryIO]) -> list[str]:
+    """Return each file's format.
+
+    Raises:
+        ScanRefused: the first file that cannot be taken.
+    """
+    formats = []
+    for index, stream in enumerate(streams):
+        try:
+            formats.append(check_header(stream))
+        except ScanRefused as error:
+            error.index = index
+            raise
+    return formats
+
+
+def checked_label(label: str | None) -> str | None:
+    """Return a label in one form, without control and direction characters; None for an empty one.
+
+    Raises:
+        Invalid: it is too long.
+    """
+    if label is None:
+        return None
+    normal = unicodedata.normalize("NFC", label)
+    # Cc are control characters, Cf invisible ones such as those that turn the reading direction, Cs broken halves.
+    kept = "".join(c for c in normal if unicodedata.category(c) not in ("Cc", "Cf", "Cs")).strip()
+    if len(kept) > MAX_LABEL_LENGTH:
+        raise Invalid(f"A label may have {MAX_LABEL_LENGTH} characters at most.", code="label_too_long")
+    return kept or None
+
+
+def checked_key(key: str | None) -> str | None:
+    """Return an idempotency key as it is.
+
+    Raises:
+        Invalid: it is empty, too long, or has other than visible ASCII characters.
+    """
+    if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
+        raise Invalid("An Idempotency-Key has 1 to 64 visible ASCII characters.", code="bad_idempotency_key")
+    return key

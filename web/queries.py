@@ -1,0 +1,120 @@
+"""What pages and API read of jobs: always one user's, always by index, never more than a page."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, Select, func, select
+
+from shared.errors import Invalid, NotFound
+from shared.identifiers import is_id
+from shared.jobs.states import Status
+from shared.tables import artifacts, jobs, results, scans, submissions
+
+MAX_PAGE = 100
+MAX_BULK = 200
+# Further back in the queue than this, the exact place is not worth the counting.
+MAX_POSITION = 1000
+
+SUMMARY = (
+    jobs.c.id, jobs.c.status, jobs.c.phase, jobs.c.progress_percent, jobs.c.attempt, jobs.c.version,
+    jobs.c.cancel_requested_ms, jobs.c.error_code, jobs.c.error_detail, jobs.c.created_ms, jobs.c.started_ms,
+    jobs.c.finished_ms, jobs.c.submission_id, jobs.c.submission_index, submissions.c.scan_count,
+    scans.c.label, scans.c.format, scans.c.size_bytes, scans.c.content_sha256,
+    results.c.tumor_detected, results.c.confidence, results.c.stage, results.c.stage_rule,
+    results.c.affected_percent, results.c.lesion_count,
+)  # fmt: skip
+WHOLE = (
+    *SUMMARY, results.c.liver_area_px, results.c.tumor_area_px, results.c.model_name, results.c.model_version,
+    results.c.model_sha256, results.c.code_version, results.c.input_sha256, results.c.mask_sha256, results.c.report,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some jobs, newest first, and where the next ones begin."""
+
+    rows: list[Row]
+    next_cursor: str | None
+
+
+def own_jobs(user_id: str, columns: tuple[object, ...]) -> Select:
+    """Select a user's jobs that are not deleted."""
+    joined = (
+        jobs.join(scans, scans.c.id == jobs.c.scan_id)
+        .join(submissions, submissions.c.id == jobs.c.submission_id)
+        .outerjoin(results, results.c.job_id == jobs.c.id)
+    )
+    return (
+        select(*columns)  # type: ignore[call-overload]
+        .select_from(joined)
+        .where(jobs.c.user_id == user_id, jobs.c.deleted_ms.is_(None))
+    )
+
+
+def find_job(connection: Connection, user_id: str, job_id: str) -> Row:
+    """Return a job with its whole result.
+
+    Raises:
+        NotFound: there is none, it is deleted, or it is somebody else's.
+    """
+    row = connection.execute(own_jobs(user_id, WHOLE).where(jobs.c.id == job_id)).first() if is_id(job_id) else None
+    if row is None:
+        raise NotFound("There is no such job.")
+    return row
+
+
+def find_jobs(connection: Connection, user_id: str, ids: list[str]) -> list[Row]:
+    """Return those of many jobs that exist and are the user's, in summary.
+
+    Raises:
+        Invalid: too many were asked for.
+    """
+    if len(ids) > MAX_BULK:
+        raise Invalid(f"At most {MAX_BULK} ids can be asked for at once.")
+    return list(connection.execute(own_jobs(user_id, SUMMARY).where(jobs.c.id.in_(ids))))
+
+
+def list_jobs(
+    connection: Connection,
+    user_id: str,
+    *,
+    status: str | None = None,
+    label: str | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Page:
+    """Return a page of jobs, newest first; the cursor is the last job of the page before."""
+    limit = max(1, min(limit, MAX_PAGE))
+    query = own_jobs(user_id, SUMMARY).order_by(jobs.c.id.desc()).limit(limit + 1)
+    if status:
+        query = query.where(jobs.c.status == status)
+    if label:
+        query = query.where(scans.c.label == label)
+    if cursor:
+        query = query.where(jobs.c.id < cursor)
+    rows = list(connection.execute(query))
+    return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+
+
+def queue_position(connection: Connection, row: Row) -> int | None:
+    """Return a queued job's place, 1 being next; counted no further than MAX_POSITION."""
+    if row.status != Status.QUEUED:
+        return None
+    before = select(jobs.c.id).where(jobs.c.status == Status.QUEUED, jobs.c.id < row.id).limit(MAX_POSITION).subquery()
+    return int(connection.execute(select(func.count()).select_from(before)).scalar_one()) + 1
+
+
+def find_artifact(connection: Connection, user_id: str, job_id: str, kind: str) -> Row:
+    """Return one of a job's pictures.
+
+    Raises:
+        NotFound: no such job of this user, or it has none yet.
+    """
+    query = (
+        select(artifacts.c.media_type, artifacts.c.content, artifacts.c.content_sha256)
+        .join(jobs, jobs.c.id == artifacts.c.job_id)
+        .where(jobs.c.id == job_id, jobs.c.user_id == user_id, jobs.c.deleted_ms.is_(None), artifacts.c.kind == kind)
+    )
+    row = connection.execute(query).first() if is_id(job_id) else None
+    if row is None:
+        raise NotFound("There is no such picture.")
+    return row
