@@ -30,6 +30,8 @@ from web.accounts import ensure_first_admin
 
 REDIS_START_S = 10
 READY_S = 60
+# Exit statuses of honcho after SIGINT and SIGTERM.
+STOPPED = (130, 143)
 # A worker finishes the batch in hand before it goes.
 STOP_S = 30
 
@@ -140,7 +142,8 @@ def serve(settings: Settings, password: str | None) -> int:
         processes.add_process(name, f"exec {command}", env=environment, cwd=str(Path(__file__).parent))
     threading.Thread(target=announce, args=(settings, password), daemon=True).start()
     processes.loop()
-    return processes.returncode or 0
+    # Being stopped is no failure.
+    return 0 if processes.returncode in (*STOPPED, None) else processes.returncode
 
 
 def announce(settings: Settings, password: str | None) -> None:

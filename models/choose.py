@@ -1,26 +1,33 @@
 """Choose thresholds, smallest lesion and calibration. On validation slices only: the test split has no say here."""
 
-from dataclasses import replace
-from itertools import product
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from models.comparison import parts
 from models.contract import Contract
 from models.dataset import NATIVE_SIDE
-from models.evaluate import compare_prediction
 from models.measure import peak_logit
 from models.metrics import fit_platt
 from models.pipeline import on_scan_grid
-from models.postprocess import LIVER, near_liver
+from models.postprocess import LIVER, TUMOR, near_liver
 from models.predictions import Prediction, predict_split
-from models.report import dice, segmentation_measures
+from models.report import dice
 from models.segmenter import Segmenter
 
 LIVER_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
-TUMOR_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-SMALLEST_LESIONS_PX = (4, 8, 16, 32)
+TUMOR_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+SMALLEST_LESIONS_PX = (4, 8, 16, 24, 32, 48)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What is marked as tumor in one slice at one threshold: size and overlap with the truth of each part, px."""
+
+    sizes: np.ndarray
+    overlaps: np.ndarray
 
 
 def choose_settings(root: Path, segmenter: Segmenter, *, every: int = 1) -> tuple[Contract, list[dict[str, Any]]]:
@@ -34,57 +41,77 @@ def choose_settings(root: Path, segmenter: Segmenter, *, every: int = 1) -> tupl
     predictions = list(predict_split(root, "val", segmenter, every=every))
     contract = segmenter.contract
     contract = replace(contract, thresholds=(choose_liver_threshold(predictions), contract.thresholds[1]))
-    contract, tried = choose_tumor_settings(predictions, contract)
-    return replace(contract, calibration=fit_calibration(predictions, contract)), tried
+    tumors = [tumor_near_liver(prediction, contract) for prediction in predictions]
+    tried = try_tumor_settings(predictions, tumors)
+    best = max(tried, key=lambda row: row["score"])
+    chosen = replace(
+        contract,
+        thresholds=(contract.thresholds[0], best["threshold"]),
+        min_lesion_share=best["smallest_px"] / NATIVE_SIDE**2,
+        calibration=fit_calibration(predictions, tumors),
+    )
+    return chosen, tried
 
 
 def choose_liver_threshold(predictions: list[Prediction]) -> float:
     """Return the liver threshold of the highest global Dice, by pixels alone."""
-    scores = []
-    for threshold in LIVER_THRESHOLDS:
-        counts = np.zeros(3)
-        for prediction in predictions:
-            found = on_scan_grid(prediction.scan, prediction.probabilities)[0] >= threshold
-            truth = prediction.truth >= LIVER
-            counts += (found & truth).sum(), truth.sum(), found.sum()
-        scores.append(dice(*counts))
-    return LIVER_THRESHOLDS[int(np.argmax(scores))]
-
-
-def choose_tumor_settings(predictions: list[Prediction], contract: Contract) -> tuple[Contract, list[dict[str, Any]]]:
-    """Return the tumor threshold and smallest lesion with the best mean of global and per-scan Dice and balance.
-
-    Dice alone would take specks, of few pixels but each a false alarm; so the slice's Youden index counts as well.
-    """
-    tried = []
-    for threshold, smallest_px in product(TUMOR_THRESHOLDS, SMALLEST_LESIONS_PX):
-        candidate = replace(
-            contract,
-            thresholds=(contract.thresholds[0], threshold),
-            min_lesion_share=smallest_px / NATIVE_SIDE**2,
-        )
-        rows = [compare_prediction(prediction, candidate, sweep=False) for prediction in predictions]
-        everything = np.arange(len(rows))
-        measures = segmentation_measures(rows)
-        has = np.array([row.tumor_true > 0 for row in rows])
-        called = np.array([row.tumor_found > 0 for row in rows])
-        row = {"threshold": threshold, "smallest_px": smallest_px}
-        row |= {name: measures[name](everything) for name in ("tumor_dice_global", "tumor_dice_per_scan")}
-        row |= {"sensitivity": float(called[has].mean()), "specificity": float((~called[~has]).mean())}
-        youden = row["sensitivity"] + row["specificity"] - 1
-        row["score"] = (row["tumor_dice_global"] + row["tumor_dice_per_scan"] + youden) / 3
-        tried.append({name: round(float(value), 4) for name, value in row.items()})
-    best = max(tried, key=lambda row: row["score"])
-    settings = (contract.thresholds[0], best["threshold"]), best["smallest_px"] / NATIVE_SIDE**2
-    return replace(contract, thresholds=settings[0], min_lesion_share=settings[1]), tried
-
-
-def fit_calibration(predictions: list[Prediction], contract: Contract) -> tuple[float, float]:
-    """Return slope and offset that turn the highest tumor probability near the liver into the chance of a tumor."""
-    logits = []
+    counts = np.zeros((len(LIVER_THRESHOLDS), 3))
     for prediction in predictions:
-        liver, tumor = on_scan_grid(prediction.scan, prediction.probabilities)
-        logits.append(peak_logit(np.where(near_liver(liver, contract), tumor, np.float32(0))))
+        probability = on_scan_grid(prediction.scan, prediction.probabilities)[0]
+        truth = prediction.truth >= LIVER
+        for row, threshold in zip(counts, LIVER_THRESHOLDS, strict=True):
+            found = probability >= threshold
+            row += (found & truth).sum(), truth.sum(), found.sum()
+    return LIVER_THRESHOLDS[int(np.argmax([dice(*row) for row in counts]))]
+
+
+def tumor_near_liver(prediction: Prediction, contract: Contract) -> np.ndarray:
+    """Return the tumor probability on the scan's grid, (H, W) float32, nought far from the liver, as serving has it."""
+    liver, tumor = on_scan_grid(prediction.scan, prediction.probabilities)
+    return np.where(near_liver(liver, contract), tumor, np.float32(0))
+
+
+def try_tumor_settings(predictions: list[Prediction], tumors: list[np.ndarray]) -> list[dict[str, Any]]:
+    """Return how each tumor threshold and smallest lesion fares.
+
+    The score is the mean of global Dice, Dice per scan and the slice's Youden index: Dice alone would take specks, of
+    few pixels but each a false alarm.
+    """
+    truths = [prediction.truth == TUMOR for prediction in predictions]
+    scans = np.unique([prediction.info.scan for prediction in predictions], return_inverse=True)[1]
+    true = np.array([truth.sum() for truth in truths])
+    tried = []
+    for threshold in TUMOR_THRESHOLDS:
+        candidates = [find_candidates(tumor >= threshold, truth) for tumor, truth in zip(tumors, truths, strict=True)]
+        for smallest_px in SMALLEST_LESIONS_PX:
+            found = np.array([c.sizes[c.sizes >= smallest_px].sum() for c in candidates])
+            both = np.array([c.overlaps[c.sizes >= smallest_px].sum() for c in candidates])
+            tried.append({"threshold": threshold, "smallest_px": smallest_px} | judge(scans, true, found, both))
+    return tried
+
+
+def find_candidates(marked: np.ndarray, truth: np.ndarray) -> Candidates:
+    """Return the 8-connected parts of what is marked, both (H, W) bool."""
+    labels, sizes = parts(marked)
+    return Candidates(sizes, np.bincount(labels[truth], minlength=len(sizes) + 1)[1:])
+
+
+def judge(scans: np.ndarray, true: np.ndarray, found: np.ndarray, both: np.ndarray) -> dict[str, float]:
+    """Return Dice, sensitivity, specificity and score, from the counts of each slice and the number of its scan."""
+    total, shared, present = (np.bincount(scans, values) for values in (true + found, both, true))
+    row = {
+        "tumor_dice_global": dice(both, true, found),
+        "tumor_dice_per_scan": float((2 * shared / np.maximum(total, 1))[present > 0].mean()),
+        "sensitivity": float((found[true > 0] > 0).mean()),
+        "specificity": float((found[true == 0] == 0).mean()),
+    }
+    youden = row["sensitivity"] + row["specificity"] - 1
+    row["score"] = (row["tumor_dice_global"] + row["tumor_dice_per_scan"] + youden) / 3
+    return {name: round(value, 4) for name, value in row.items()}
+
+
+def fit_calibration(predictions: list[Prediction], tumors: list[np.ndarray]) -> tuple[float, float]:
+    """Return slope and offset that turn the highest tumor probability near the liver into the chance of a tumor."""
     positive = np.array([prediction.info.tumor_px > 0 for prediction in predictions])
-    slope, offset = fit_platt(np.array(logits), positive)
+    slope, offset = fit_platt(np.array([peak_logit(tumor) for tumor in tumors]), positive)
     return round(slope, 5), round(offset, 5)

@@ -49,6 +49,8 @@ def read_pair(root: Path, split: str, info: SliceInfo) -> tuple[np.ndarray, np.n
     image_path = next(p for p in (folder / f"{info.name}.webp", folder / f"{info.name}.png") if p.exists())
     image = cv2.imread(str(image_path), cv2.IMREAD_GRAYSCALE)
     mask = cv2.imread(str(folder / f"{info.name}_mask.png"), cv2.IMREAD_GRAYSCALE)
+    if image is None or mask is None:
+        raise OSError(f"{image_path} or its mask cannot be read.")
     return image, mask
 
 

@@ -96,7 +96,6 @@ def check_encoding(data: bytes) -> None:
             "unsupported_transfer_syntax",
             "The DICOM file is compressed in a way that is not taken; please export it uncompressed.",
         )
-    return True
 
 
 def check_header(dataset: Dataset) -> None:

@@ -33,7 +33,9 @@ def compare_prediction(prediction: Prediction, contract: Contract, *, sweep: boo
     )
 
 
-def evaluate(root: Path, split: str, segmenter: Segmenter, *, every: int = 1) -> tuple[list[Comparison], dict[str, Any]]:
+def evaluate(
+    root: Path, split: str, segmenter: Segmenter, *, every: int = 1
+) -> tuple[list[Comparison], dict[str, Any]]:
     """Return every slice compared, and the report made of them."""
     rows = [
         compare_prediction(prediction, segmenter.contract, sweep=True)

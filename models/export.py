@@ -53,13 +53,12 @@ def load_run(run: Path, *, average: bool) -> tuple[nn.Module, dict[str, Any]]:
     """Return the network of a run's last checkpoint, or its running average, and what is known of the run."""
     stored = read(run / "last.pt")
     network = DilatedUNet(width=stored["config"]["width"])
-    averaged = AveragedModel(network, use_buffers=True)
-    if average:
-        averaged.load_state_dict(stored["states"]["average"])
-        network = averaged.module
-    else:
-        network.load_state_dict(stored["states"]["network"])
-    return Probabilities(network).eval(), {"config": stored["config"], "progress": stored["progress"]}
+    part: nn.Module = AveragedModel(network, use_buffers=True) if average else network
+    part.load_state_dict(stored["states"]["average" if average else "network"])
+    return Probabilities(part.module if isinstance(part, AveragedModel) else part).eval(), {
+        "config": stored["config"],
+        "progress": stored["progress"],
+    }
 
 
 def write_onnx(network: nn.Module, side: int, path: Path) -> str:
@@ -106,8 +105,7 @@ def write_contract(folder: Path, facts: dict[str, Any], contract: Contract | Non
         facts |= {
             "thresholds": dict(zip(("liver", "tumor"), contract.thresholds, strict=True)),
             "min_lesion_share": contract.min_lesion_share,
-            "calibration": facts["calibration"]
-            | dict(zip(("slope", "offset"), contract.calibration, strict=True)),
+            "calibration": facts["calibration"] | dict(zip(("slope", "offset"), contract.calibration, strict=True)),
         }
     (folder / CONTRACT_NAME).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
 

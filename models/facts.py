@@ -14,8 +14,8 @@ LICENCE = {
     "weights": "CC BY-SA 4.0",
     "url": "https://creativecommons.org/licenses/by-sa/4.0/",
     "attribution": (
-        "Trained on Medical Segmentation Decathlon Task03_Liver (the LiTS training set), CC BY-SA 4.0: Antonelli et al., "
-        "Nature Communications 13:4128 (2022); Bilic et al., Medical Image Analysis 84:102680 (2023)."
+        "Trained on Medical Segmentation Decathlon Task03_Liver (the LiTS training set), CC BY-SA 4.0: Antonelli et "
+        "al., Nature Communications 13:4128 (2022); Bilic et al., Medical Image Analysis 84:102680 (2023)."
     ),
     "note": "Scans 028 to 047 of that set come from 3D-IRCADb-01, whose own terms are stricter.",
 }
@@ -33,6 +33,29 @@ LIMITS = [
 ]
 
 
+def describe_ports(side: int) -> dict[str, Any]:
+    """Return what goes in and comes out, for an input side in px."""
+    axes = ["slice", "channel", "row", "column"]
+    return {
+        "input": {
+            "name": "slices",
+            "shape": [None, 1, side, side],
+            "axes": axes,
+            "dtype": "float32",
+            "range": [0.0, 1.0],
+            "window_hu": DATA["window_hu"],
+            "orientation": "axial, spine down, liver on the picture's left",
+        },
+        "output": {
+            "name": "probabilities",
+            "shape": [None, 2, side, side],
+            "axes": axes,
+            "dtype": "float32",
+            "channels": ["liver, tumor included", "tumor"],
+        },
+    }
+
+
 def make_facts(
     sha256: str, run: dict[str, Any], *, version: str, created: date, opset: int, file: str
 ) -> dict[str, Any]:
@@ -45,22 +68,7 @@ def make_facts(
         "file": file,
         "sha256": sha256,
         "opset": opset,
-        "input": {
-            "name": "slices",
-            "shape": [None, 1, side, side],
-            "axes": ["slice", "channel", "row", "column"],
-            "dtype": "float32",
-            "range": [0.0, 1.0],
-            "window_hu": DATA["window_hu"],
-            "orientation": "axial, spine down, liver on the picture's left",
-        },
-        "output": {
-            "name": "probabilities",
-            "shape": [None, 2, side, side],
-            "axes": ["slice", "channel", "row", "column"],
-            "dtype": "float32",
-            "channels": ["liver, tumor included", "tumor"],
-        },
+        **describe_ports(side),
         "preprocessing": PREPROCESSING,
         "thresholds": {"liver": 0.5, "tumor": 0.5},
         "min_lesion_share": 8 / 224**2,

@@ -89,9 +89,7 @@ def fit_platt(logits: np.ndarray, positive: np.ndarray) -> tuple[float, float]:
     return float(coefficients[0]), float(coefficients[1])
 
 
-def with_interval(
-    measure: Callable[[np.ndarray], float], persons: Sequence[str], *, seed: int = 1
-) -> dict[str, Any]:
+def with_interval(measure: Callable[[np.ndarray], float], persons: Sequence[str], *, seed: int = 1) -> dict[str, Any]:
     """Return a measure over all slices with its 95 % interval, by drawing persons with replacement.
 
     By persons, not slices: the slices of one person are alike, and drawn singly would make the interval too narrow.

@@ -39,8 +39,12 @@ def draw_froc(axes: Axes, rows: list[Comparison], report: dict[str, Any]) -> Non
     points = report["lesions"]["froc"]
     for name, label in SIZE_LABELS.items():
         known = [p for p in points if p["recall"][name] is not None]
-        axes.plot([p["false_positives_per_slice"] for p in known], [p["recall"][name] for p in known], "o-", label=label)
-    axes.set(xlabel="false positives per slice", ylabel="lesions found", ylim=(0, 1), title="Lesions by size (at 224 px)")
+        axes.plot(
+            [p["false_positives_per_slice"] for p in known], [p["recall"][name] for p in known], "o-", label=label
+        )
+    axes.set(
+        xlabel="false positives per slice", ylabel="lesions found", ylim=(0, 1), title="Lesions by size (at 224 px)"
+    )
     axes.legend()
 
 

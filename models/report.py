@@ -48,30 +48,33 @@ def dice(both: np.ndarray, one: np.ndarray, other: np.ndarray) -> float:
     return float(2 * both.sum() / total) if total else float("nan")
 
 
+def dice_per_scan(scans: np.ndarray, counts: np.ndarray, sizes: np.ndarray) -> float:
+    """Return the mean Dice of the scans that have the organ; nan if none has.
+
+    Args:
+        scans: (N,) int, the scan of each slice. A scan drawn twice has all its slices twice, and weighs double.
+        counts: (3, N) px that are right, true, found.
+        sizes: (scans,) slices that each scan has when drawn once.
+    """
+    both, true, found = (np.bincount(scans, row, minlength=len(sizes)) for row in counts)
+    times = np.bincount(scans, minlength=len(sizes)) / sizes
+    present = true > 0
+    if not present.any():
+        return float("nan")
+    return float(np.average(2 * both[present] / (true + found)[present], weights=times[present]))
+
+
 def segmentation_measures(rows: list[Comparison]) -> dict[str, Callable[[np.ndarray], float]]:
     """Return measures of overlap, each a function of slice indices."""
-    scans = column(rows, "scan")
+    scans = np.unique(column(rows, "scan"), return_inverse=True)[1]
+    sizes = np.bincount(scans)
     measures: dict[str, Callable[[np.ndarray], float]] = {}
     for organ in ("liver", "tumor"):
         both, true, found = (column(rows, f"{organ}_{kind}") for kind in ("both", "true", "found"))
 
-        def over_all(i: np.ndarray, both: np.ndarray = both, true: np.ndarray = true, found: np.ndarray = found) -> float:
-            return dice(both[i], true[i], found[i])
-
-        def per_scan_mean(
-            i: np.ndarray, both: np.ndarray = both, true: np.ndarray = true, found: np.ndarray = found
-        ) -> float:
-            # A scan drawn twice counts twice, hence weights; scans without the organ have no Dice.
-            names, counts = np.unique(scans[i], return_counts=True)
-            values, weights = [], []
-            for name, count in zip(names, counts, strict=True):
-                inside = scans == name
-                if true[inside].sum():
-                    values.append(dice(both[inside], true[inside], found[inside]))
-                    weights.append(count / inside.sum())
-            return float(np.average(values, weights=weights)) if values else float("nan")
-
-        measures |= {f"{organ}_dice_global": over_all, f"{organ}_dice_per_scan": per_scan_mean}
+        counts = np.stack([column(rows, f"{organ}_{kind}") for kind in ("both", "true", "found")])  # (3, N)
+        measures[f"{organ}_dice_global"] = lambda i, counts=counts: dice(*counts[:, i])
+        measures[f"{organ}_dice_per_scan"] = lambda i, counts=counts: dice_per_scan(scans[i], counts[:, i], sizes)
     right, pixels = column(rows, "pixels_right"), column(rows, "pixels")
     measures["pixel_accuracy"] = lambda i: float(right[i].sum() / pixels[i].sum())
     return measures

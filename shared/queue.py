@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from celery import Celery
 from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
 
@@ -82,20 +83,21 @@ def ring(app: Celery, job_ids: Iterable[str]) -> bool:
             for job_id in job_ids:
                 message = {"v": MESSAGE_VERSION, "job_id": job_id}
                 app.send_task(TASK_NAME, args=[message], queue=QUEUE_NAME, producer=producer, retry=False)
-    except (OperationalError, OSError) as error:
+    except (OperationalError, RedisError, OSError) as error:
         logger.warning("doorbell not rung error=%s", type(error).__name__)
         return False
     return True
 
 
-def waiting_messages(app: Celery) -> int:
-    """Return how many doorbells lie in the broker unheard.
-
-    Raises:
-        OperationalError: the broker does not answer.
-    """
-    with app.connection_for_read() as connection, connection.channel() as channel:
-        return int(channel.queue_declare(QUEUE_NAME, passive=True).message_count)
+def waiting_messages(app: Celery) -> int | None:
+    """Return how many doorbells lie in the broker unheard; None if it does not answer."""
+    try:
+        with app.connection_for_read() as connection, connection.channel() as channel:
+            # Kombu's own count asks for a queue that exists, and in Redis an empty one does not.
+            return int(channel.client.llen(QUEUE_NAME))
+    except (OperationalError, RedisError, OSError) as error:
+        logger.warning("broker does not answer error=%s", type(error).__name__)
+        return None
 
 
 class Ringer:

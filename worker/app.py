@@ -1,4 +1,4 @@
-"""The workers' door: `celery -A worker.app worker --without-gossip --without-mingle --without-heartbeat`.
+"""The workers' door: `celery --quiet -A worker.app worker --without-gossip --without-mingle --without-heartbeat`.
 
 Checks the model before anything is claimed; opens no session, for onnxruntime must not be forked.
 """

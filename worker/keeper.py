@@ -9,7 +9,6 @@ import threading
 import time
 
 from celery import Celery
-from kombu.exceptions import OperationalError
 
 from models.contract import load_contract
 from models.errors import ContractMismatch
@@ -80,11 +79,8 @@ class Keeper:
 
     def broker_is_quiet(self) -> bool:
         """Tell whether the broker answers and few doorbells lie in it."""
-        try:
-            return waiting_messages(self.app) < ENOUGH_MESSAGES
-        except (OperationalError, OSError):
-            logger.warning("broker does not answer")
-            return False
+        waiting = waiting_messages(self.app)
+        return waiting is not None and waiting < ENOUGH_MESSAGES
 
     def note_presence(self, database: Database) -> None:
         """Let people see that this worker is alive, and with which model."""

@@ -117,3 +117,33 @@ def test_facts_are_json() -> None:
 
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts
     assert math.isclose(facts["training"]["minutes"], 1.0)
+
+
+def test_training_ends_with_its_minutes_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import cv2
+
+    from models import train
+    from models.phantom import draw_phantom
+
+    lines = ["split,scan,person_group,slice,liver_px,tumor_px,tumor_lost_in_resize"]
+    for index, split in enumerate(("train", "train", "val", "val", "val", "val", "val", "val", "val", "val")):
+        phantom = draw_phantom(index, side=96, lesion_count=index % 2)
+        (tmp_path / split / "s").mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / split / "s" / f"n{index}.png"), phantom.pixels)
+        cv2.imwrite(str(tmp_path / split / "s" / f"n{index}_mask.png"), phantom.mask)
+        lines.append(f"{split},s,P,n{index},100,{index % 2 * 10},0")
+    (tmp_path / "slices.csv").write_text("\n".join(lines) + "\n")
+    command = ["train", "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--width", "2", "--side", "32"]
+    command += ["--batch", "2", "--device", "cpu", "--minutes"]
+
+    monkeypatch.setattr("sys.argv", [*command, "0.005"])
+    train.main()
+    first = checkpoint.read(tmp_path / "run" / "last.pt")["progress"]
+    monkeypatch.setattr("sys.argv", [*command, "0.01"])
+    train.main()
+    second = checkpoint.read(tmp_path / "run" / "last.pt")["progress"]
+
+    assert first["elapsed_s"] >= 0.3
+    assert second["steps"] > first["steps"] > 0
+    assert second["history"][0] == first["history"][0]
+    assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 2
