@@ -1,6 +1,7 @@
 """From compared slices to the figures of the model card, each with its interval by person."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,16 +49,22 @@ def dice(both: np.ndarray, one: np.ndarray, other: np.ndarray) -> float:
     return float(2 * both.sum() / total) if total else float("nan")
 
 
-def dice_per_scan(scans: np.ndarray, counts: np.ndarray, sizes: np.ndarray) -> float:
+def dice_over_all(counts: np.ndarray, indices: np.ndarray) -> float:
+    """Return the Dice of chosen slices taken as one, from (3, N) px that are right, true, found."""
+    return dice(*counts[:, indices])
+
+
+def dice_per_scan(counts: np.ndarray, scans: np.ndarray, indices: np.ndarray) -> float:
     """Return the mean Dice of the scans that have the organ; nan if none has.
 
     Args:
-        scans: (N,) int, the scan of each slice. A scan drawn twice has all its slices twice, and weighs double.
         counts: (3, N) px that are right, true, found.
-        sizes: (scans,) slices that each scan has when drawn once.
+        scans: (N,) int, the scan of each slice.
+        indices: (M,) int, the slices drawn. A scan drawn twice has all its slices twice, and weighs double.
     """
-    both, true, found = (np.bincount(scans, row, minlength=len(sizes)) for row in counts)
-    times = np.bincount(scans, minlength=len(sizes)) / sizes
+    sizes = np.bincount(scans)
+    both, true, found = (np.bincount(scans[indices], row, minlength=len(sizes)) for row in counts[:, indices])
+    times = np.bincount(scans[indices], minlength=len(sizes)) / sizes
     present = true > 0
     if not present.any():
         return float("nan")
@@ -67,14 +74,11 @@ def dice_per_scan(scans: np.ndarray, counts: np.ndarray, sizes: np.ndarray) -> f
 def segmentation_measures(rows: list[Comparison]) -> dict[str, Callable[[np.ndarray], float]]:
     """Return measures of overlap, each a function of slice indices."""
     scans = np.unique(column(rows, "scan"), return_inverse=True)[1]
-    sizes = np.bincount(scans)
     measures: dict[str, Callable[[np.ndarray], float]] = {}
     for organ in ("liver", "tumor"):
-        both, true, found = (column(rows, f"{organ}_{kind}") for kind in ("both", "true", "found"))
-
         counts = np.stack([column(rows, f"{organ}_{kind}") for kind in ("both", "true", "found")])  # (3, N)
-        measures[f"{organ}_dice_global"] = lambda i, counts=counts: dice(*counts[:, i])
-        measures[f"{organ}_dice_per_scan"] = lambda i, counts=counts: dice_per_scan(scans[i], counts[:, i], sizes)
+        measures[f"{organ}_dice_global"] = partial(dice_over_all, counts)
+        measures[f"{organ}_dice_per_scan"] = partial(dice_per_scan, counts, scans)
     right, pixels = column(rows, "pixels_right"), column(rows, "pixels")
     measures["pixel_accuracy"] = lambda i: float(right[i].sum() / pixels[i].sum())
     return measures
@@ -119,7 +123,7 @@ def lesion_recall(counts: list[LesionCount], low_px: int, high_px: int) -> dict[
 def lesion_report(rows: list[Comparison]) -> dict[str, Any]:
     """Return recall by size and false positives per slice, at the chosen threshold and over the sweep."""
     chosen = [row.lesions for row in rows]
-    froc = []
+    froc: list[dict[str, Any]] = []
     for index, threshold in enumerate(SWEEP):
         counts = [row.sweep[index] for row in rows if row.sweep]
         if counts:
