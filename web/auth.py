@@ -7,7 +7,7 @@ from flask import Blueprint, Response, flash, make_response, redirect, render_te
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user, login_required, logout_user
 
-from shared.errors import InfrastructureError, NotAllowed, NotAuthenticated, RequestRefused, TooMany
+from shared.errors import InfrastructureError, RequestRefused, TooMany
 from web import sessions
 from web.accounts import authenticate, end_sessions
 from web.context import current
@@ -29,9 +29,7 @@ ALLOWED_BEFORE_CHANGE = {"account.show", "account.change_password", "auth.logout
 
 @login_manager.unauthorized_handler
 def ask_to_log_in() -> ResponseReturnValue:
-    """Send a person to the login page and back afterwards; tell a program that it is not logged in."""
-    if request.path.startswith(API):
-        raise NotAuthenticated("Log in, or send a token.")
+    """Send somebody to the login page, and back afterwards."""
     wanted = request.full_path.rstrip("?") if request.method == "GET" else None
     return redirect(url_for("auth.login", next=wanted))
 
@@ -42,10 +40,11 @@ def insist_on_new_password() -> ResponseReturnValue | None:
     # Requests without a login, health checks above all, must not ask the database.
     if "_user_id" not in session or request.endpoint is None or request.endpoint in ALLOWED_BEFORE_CHANGE:
         return None
+    # The API refuses such a user itself: web.api.identity.
+    if request.path.startswith(API):
+        return None
     if not current_user.is_authenticated or not current_user.must_change_password:
         return None
-    if request.path.startswith(API):
-        raise NotAllowed("Choose a password of your own first.", code="password_change_required")
     return redirect(url_for("account.show"))
 
 

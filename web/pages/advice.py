@@ -49,7 +49,7 @@ def advise(code: str) -> str:
 # What a reader of a result should know, by the warning's code.
 WARNINGS: dict[str, str] = {
     "no_liver": "No liver was found in this slice, so that per cent of liver cannot be given. Is it a liver slice?",
-    "unlike_ct": "This picture does not look like a CT slice with air around the body. It may be cropped, or no CT at all.",
+    "unlike_ct": "This does not look like a CT slice with air around the body. It may be cropped, or be no CT at all.",
     "burned_in_text": "There may be text in the picture. Make sure that it names no patient.",
 }
 

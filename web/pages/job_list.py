@@ -29,9 +29,7 @@ def jobs() -> ResponseReturnValue:
     cursor = request.args.get("cursor", "")
     cursor = cursor if is_id(cursor) else ""
     with current().database.read() as connection:
-        page = list_jobs(
-            connection, current_user.id, status=status, label=label, cursor=cursor, limit=PAGE_JOBS
-        )
+        page = list_jobs(connection, current_user.id, status=status, label=label, cursor=cursor, limit=PAGE_JOBS)
     shown = [job_summary(row) for row in page.rows]
     return render_template(
         "jobs.html",

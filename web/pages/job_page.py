@@ -48,7 +48,9 @@ def steps(found: dict[str, Any]) -> list[dict[str, str | None]]:
         began = found["started_at"] is not None
         reached = STEPS.index(found["phase"]) if found["phase"] in STEPS else int(began)
     else:
-        reached = {Status.QUEUED: 0, Status.SUCCEEDED: len(STEPS) - 1}.get(status, STEPS.index(found["phase"] or STEPS[1]))
+        reached = {Status.QUEUED: 0, Status.SUCCEEDED: len(STEPS) - 1}.get(
+            status, STEPS.index(found["phase"] or STEPS[1])
+        )
     shown = []
     for index, name in enumerate(STEPS):
         state = "done" if index < reached or status == Status.SUCCEEDED else ""
