@@ -36,7 +36,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     csrf.init_app(app)
     security_headers.init_app(app)
     errors.init_app(app)
-    auth.login_manager.init_app(app)
+    auth.login_manager.init_app(app, add_context_processor=False)
     for module in (auth, account, admin, pages, health):
         app.register_blueprint(module.blueprint)
     register_api(app)
