@@ -22,9 +22,10 @@ MAGIC = {
 # Mean difference between colour channels, of 255, above which a picture is coloured. Grey CT saved as JPEG stays
 # under 1; photographs lie above 10.
 COLOUR_LIMIT = 4.0
-# A CT slice is surrounded by air: of 4,134 real slices measured, each has at least 84 % of its border dark.
+# A CT slice is surrounded by air: of 4,134 real slices measured, each has at least 84 % of its border dark. A
+# portrait photograph had 54 %, a close texture 1 %.
 DARK_SHARE = 0.25
-DARK_BORDER_LIMIT = 0.5
+DARK_BORDER_LIMIT = 0.7
 
 
 def picture_format(data: bytes) -> str | None:
