@@ -71,7 +71,7 @@ $(READY): requirements.txt | $(VENV)/bin/python
 	@touch $@
 
 $(TEST_READY): tests/requirements.txt $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r tests/requirements.txt
 	@touch $@
 
 $(VENV)/.train-ready: models/requirements-train.txt $(READY)
