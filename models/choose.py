@@ -1,7 +1,6 @@
 """Choose thresholds, smallest lesion and calibration. On validation slices only: the test split has no say here."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,9 @@ from models.contract import Contract
 from models.dataset import NATIVE_SIDE
 from models.measure import peak_logit
 from models.metrics import fit_platt
-from models.pipeline import on_scan_grid
-from models.postprocess import LIVER, TUMOR, near_liver
-from models.predictions import Prediction, predict_split
+from models.postprocess import LIVER, TUMOR, find_liver, limit_to_liver, to_scan_grid
+from models.predictions import Prediction
 from models.report import dice
-from models.segmenter import Segmenter
 
 LIVER_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 TUMOR_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
@@ -30,16 +27,13 @@ class Candidates:
     overlaps: np.ndarray
 
 
-def choose_settings(root: Path, segmenter: Segmenter, *, every: int = 1) -> tuple[Contract, list[dict[str, Any]]]:
+def choose_settings(predictions: list[Prediction], contract: Contract) -> tuple[Contract, list[dict[str, Any]]]:
     """Return the contract with the settings that suit the validation slices best, and all that were tried.
 
     Args:
-        root: folder with the data.
-        segmenter: the network, with any settings.
-        every: look at one slice in so many.
+        predictions: of validation slices.
+        contract: the network's, with any settings.
     """
-    predictions = list(predict_split(root, "val", segmenter, every=every))
-    contract = segmenter.contract
     contract = replace(contract, thresholds=(choose_liver_threshold(predictions), contract.thresholds[1]))
     tumors = [tumor_near_liver(prediction, contract) for prediction in predictions]
     tried = try_tumor_settings(predictions, tumors)
@@ -57,7 +51,7 @@ def choose_liver_threshold(predictions: list[Prediction]) -> float:
     """Return the liver threshold of the highest global Dice, by pixels alone."""
     counts = np.zeros((len(LIVER_THRESHOLDS), 3))
     for prediction in predictions:
-        probability = on_scan_grid(prediction.scan, prediction.probabilities)[0]
+        probability = to_scan_grid(prediction.probabilities, shape_of(prediction))[0]
         truth = prediction.truth >= LIVER
         for row, threshold in zip(counts, LIVER_THRESHOLDS, strict=True):
             found = probability >= threshold
@@ -65,10 +59,16 @@ def choose_liver_threshold(predictions: list[Prediction]) -> float:
     return LIVER_THRESHOLDS[int(np.argmax([dice(*row) for row in counts]))]
 
 
+def shape_of(prediction: Prediction) -> tuple[int, int]:
+    """Return a slice's height and width in px."""
+    height, width = prediction.truth.shape
+    return height, width
+
+
 def tumor_near_liver(prediction: Prediction, contract: Contract) -> np.ndarray:
     """Return the tumor probability on the scan's grid, (H, W) float32, nought far from the liver, as serving has it."""
-    liver, tumor = on_scan_grid(prediction.scan, prediction.probabilities)
-    return np.where(near_liver(liver, contract), tumor, np.float32(0))
+    liver, tumor = to_scan_grid(prediction.probabilities, shape_of(prediction))
+    return limit_to_liver(tumor, find_liver(liver, contract), contract)
 
 
 def try_tumor_settings(predictions: list[Prediction], tumors: list[np.ndarray]) -> list[dict[str, Any]]:

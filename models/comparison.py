@@ -1,13 +1,13 @@
 """How one slice's result compares with the expert's mask: counts that any measure can be made of."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from models.contract import Contract
 from models.measure import Measurement
-from models.postprocess import LIVER, TUMOR, make_mask
+from models.postprocess import LIVER, TUMOR, drop_specks
 
 # A lesion counts as found when at least this share of its pixels is marked.
 FOUND_SHARE = 0.25
@@ -76,19 +76,17 @@ def compare(
     )
 
 
-def sweep_thresholds(on_grid: np.ndarray, truth: np.ndarray, contract: Contract) -> tuple[LesionCount, ...]:
+def sweep_thresholds(tumor_probability: np.ndarray, truth: np.ndarray, contract: Contract) -> tuple[LesionCount, ...]:
     """Count lesions at each tumor threshold of the FROC curve.
 
     Args:
-        on_grid: (2, H, W) float32, probabilities on the scan's grid.
+        tumor_probability: (H, W) float32, near the liver.
         truth: (H, W) uint8 of 0, 128, 255.
-        contract: all but its tumor threshold holds.
+        contract: its smallest lesion holds.
     """
-    counts = []
-    for threshold in SWEEP:
-        mask = make_mask(on_grid, replace(contract, thresholds=(contract.thresholds[0], threshold)))
-        counts.append(count_lesions(truth == TUMOR, mask == TUMOR))
-    return tuple(counts)
+    smallest_px = round(contract.min_lesion_share * truth.size)
+    marks = (drop_specks(tumor_probability >= threshold, smallest_px) for threshold in SWEEP)
+    return tuple(count_lesions(truth == TUMOR, marked) for marked in marks)
 
 
 def count_lesions(truth: np.ndarray, found: np.ndarray) -> LesionCount:

@@ -7,43 +7,39 @@ Writes <split>.json and, where Matplotlib is installed, the plots. The test spli
 
 import argparse
 import json
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from models.comparison import Comparison, compare, sweep_thresholds
 from models.contract import Contract
-from models.pipeline import interpret, on_scan_grid
+from models.pipeline import interpret
 from models.predictions import Prediction, predict_split
 from models.report import make_report
 from models.segmenter import Segmenter
 
 
-def compare_prediction(prediction: Prediction, contract: Contract, *, sweep: bool) -> Comparison:
+def compare_prediction(prediction: Prediction, contract: Contract) -> Comparison:
     """Interpret one prediction as serving does and compare it with the expert's mask."""
     info, truth = prediction.info, prediction.truth
     result = interpret(prediction.scan, prediction.probabilities, contract)
-    on_grid = on_scan_grid(prediction.scan, prediction.probabilities)
     return compare(
         (info.scan, info.person, info.name),
         truth,
         result.mask,
         measurement=result.measurement,
-        sweep=sweep_thresholds(on_grid, truth, contract) if sweep else (),
+        sweep=sweep_thresholds(result.tumor_probability, truth, contract),
     )
 
 
 def evaluate(
-    root: Path, split: str, segmenter: Segmenter, *, every: int = 1
+    predictions: Iterable[Prediction], contract: Contract, *, split: str
 ) -> tuple[list[Comparison], dict[str, Any]]:
-    """Return every slice compared, and the report made of them."""
-    rows = [
-        compare_prediction(prediction, segmenter.contract, sweep=True)
-        for prediction in predict_split(root, split, segmenter, every=every)
-    ]
-    contract = segmenter.contract
-    heading = {"split": split, "every": every, "model": contract.name, "version": contract.version}
-    return rows, heading | {"sha256": contract.sha256} | make_report(rows)
+    """Return every slice of a split compared, and the report made of them."""
+    rows = [compare_prediction(prediction, contract) for prediction in predictions]
+    heading = {"split": split, "model": contract.name, "version": contract.version, "sha256": contract.sha256}
+    return rows, heading | make_report(rows)
 
 
 def summary(report: dict[str, Any]) -> str:
@@ -69,7 +65,9 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="look at one slice in so many")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    rows, report = evaluate(args.data, args.split, Segmenter(args.model, threads=args.threads), every=args.every)
+    segmenter = Segmenter(args.model, threads=args.threads)
+    predictions = predict_split(args.data, args.split, segmenter, every=args.every)
+    rows, report = evaluate(predictions, segmenter.contract, split=args.split)
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / f"{args.split}.json").write_text(json.dumps(report, indent=1) + "\n")
     if find_spec("matplotlib"):

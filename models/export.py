@@ -9,7 +9,6 @@ import argparse
 import hashlib
 import json
 import warnings
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from models.dataset import read_infos, read_pair
 from models.evaluate import evaluate, summary
 from models.facts import make_facts
 from models.phantom import draw_phantom
+from models.predictions import predict_split
 from models.preprocess import preprocess
 from models.segmenter import Segmenter
 from models.unet import DilatedUNet
@@ -132,9 +132,9 @@ def main() -> None:
     facts["parity"] = {"largest_difference": check_parity(network, segmenter, args.data), "allowed": PARITY_TOLERANCE}
 
     # 2. Settings from validation, and the figures they give there.
-    chosen, tried = choose_settings(args.data, segmenter, every=args.every)
-    segmenter.contract = replace(chosen, facts=facts)
-    _, report = evaluate(args.data, "val", segmenter, every=args.every)
+    predictions = list(predict_split(args.data, "val", segmenter, every=args.every))
+    chosen, tried = choose_settings(predictions, segmenter.contract)
+    _, report = evaluate(predictions, chosen, split="val")
     facts["metrics"] = {"val": {name: report[name] for name in ("slices", "scans", "persons", "figures", "confusion")}}
     facts["metrics"]["val"]["lesions"] = {k: v for k, v in report["lesions"].items() if k != "froc"}
     facts["settings_tried"] = sorted(tried, key=lambda row: -row["score"])[:5]

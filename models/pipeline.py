@@ -6,7 +6,7 @@ import numpy as np
 
 from models.contract import Contract
 from models.measure import Measurement, measure
-from models.postprocess import make_mask, near_liver, to_scan_grid
+from models.postprocess import compose_mask, find_liver, limit_to_liver, to_scan_grid
 from models.preprocess import preprocess
 from models.scan_type import Scan
 from models.segmenter import Segmenter
@@ -14,10 +14,17 @@ from models.segmenter import Segmenter
 
 @dataclass(frozen=True)
 class Interpretation:
-    """What the network's answer means on a scan: the mask, (H, W) uint8 of 0, 128, 255, and its measurement."""
+    """What the network's answer means on a scan.
+
+    Attributes:
+        mask: (H, W) uint8 of 0 background, 128 liver, 255 tumor, on the scan's own grid.
+        measurement: what is measured on it.
+        tumor_probability: (H, W) float32, nought where no tumor of the liver can be.
+    """
 
     mask: np.ndarray
     measurement: Measurement
+    tumor_probability: np.ndarray
 
 
 def infer(scans: list[Scan], segmenter: Segmenter) -> np.ndarray:
@@ -28,14 +35,10 @@ def infer(scans: list[Scan], segmenter: Segmenter) -> np.ndarray:
 
 def interpret(scan: Scan, probabilities: np.ndarray, contract: Contract) -> Interpretation:
     """Turn one scan's probabilities, (2, S, S) float32, into its mask and measurement on its own grid."""
-    on_grid = on_scan_grid(scan, probabilities)
-    mask = make_mask(on_grid, contract)
-    # Far from the liver the network was not asked; what it says there must not raise the slice's confidence.
-    tumor_probability = np.where(near_liver(on_grid[0], contract), on_grid[1], np.float32(0))
-    return Interpretation(mask, measure(mask, tumor_probability, scan.spacing_mm, calibration=contract.calibration))
-
-
-def on_scan_grid(scan: Scan, probabilities: np.ndarray) -> np.ndarray:
-    """Return one scan's probabilities on its own grid, (2, H, W) float32."""
     height, width = scan.pixels.shape
-    return to_scan_grid(probabilities, (height, width))
+    liver_probability, tumor_probability = to_scan_grid(probabilities, (height, width))
+    liver = find_liver(liver_probability, contract)
+    tumor_probability = limit_to_liver(tumor_probability, liver, contract)
+    mask = compose_mask(liver, tumor_probability, contract)
+    measurement = measure(mask, tumor_probability, scan.spacing_mm, calibration=contract.calibration)
+    return Interpretation(mask, measurement, tumor_probability)

@@ -22,41 +22,47 @@ def to_scan_grid(probabilities: np.ndarray, shape_hw: tuple[int, int]) -> np.nda
     return np.stack([cv2.resize(channel, (width, height), interpolation=cv2.INTER_LINEAR) for channel in probabilities])
 
 
-def make_mask(probabilities: np.ndarray, contract: Contract) -> np.ndarray:
-    """Decide what is liver and what is tumor.
+def find_liver(probability: np.ndarray, contract: Contract) -> np.ndarray:
+    """Return where the liver is, (H, W) bool, from its probability on the scan's grid, (H, W) float32.
 
-    A tumor lies in the liver or at its edge; what the network finds elsewhere, or in specks, is dropped. The liver is
-    its largest part and every part at least a tenth as large, for some slices show two lobes apart.
+    That is its largest part and every part at least a tenth as large, for some slices show two lobes apart.
+    """
+    return large_parts(probability >= contract.thresholds[0])
+
+
+def limit_to_liver(tumor_probability: np.ndarray, liver: np.ndarray, contract: Contract) -> np.ndarray:
+    """Return the tumor probability, (H, W) float32, set to nought where no tumor of the liver can be.
+
+    A tumor lies in the liver or at its edge; what the network says elsewhere is not believed.
 
     Args:
-        probabilities: (2, H, W) float32, liver and tumor, on the scan's grid.
-        contract: thresholds, margin and smallest size.
+        tumor_probability: (H, W) float32.
+        liver: (H, W) bool.
+        contract: its margin counts.
+    """
+    if not liver.any():
+        return np.zeros_like(tumor_probability)
+    margin_px = max(1, round(contract.liver_margin_share * min(liver.shape)))
+    # By distance, in one pass: a round dilation costs its area for each pixel, hours for a slice of 8192.
+    near = cv2.distanceTransform((~liver).astype(np.uint8), cv2.DIST_L2, 5) <= margin_px
+    return np.where(near, tumor_probability, np.float32(0))
+
+
+def compose_mask(liver: np.ndarray, tumor_probability: np.ndarray, contract: Contract) -> np.ndarray:
+    """Decide what is tumor, and put it over the liver.
+
+    Args:
+        liver: (H, W) bool, from `find_liver`.
+        tumor_probability: (H, W) float32, from `limit_to_liver`.
+        contract: threshold and smallest size.
 
     Returns:
         (H, W) uint8 of 0 background, 128 liver, 255 tumor.
     """
-    height, width = probabilities.shape[1:]
-    liver = find_liver(probabilities[0], contract)
-    tumor = (probabilities[1] >= contract.thresholds[1]) & near_liver(probabilities[0], contract)
-    tumor = drop_specks(tumor, round(contract.min_lesion_share * height * width))
-    mask = np.where(liver, LIVER, BACKGROUND)
-    mask[tumor] = TUMOR
-    return mask.astype(np.uint8)
-
-
-def find_liver(probability: np.ndarray, contract: Contract) -> np.ndarray:
-    """Return where the liver is, (H, W) bool, from its probability, (H, W) float32."""
-    return large_parts(probability >= contract.thresholds[0])
-
-
-def near_liver(probability: np.ndarray, contract: Contract) -> np.ndarray:
-    """Return the liver and the margin around it in which tumor is believed, (H, W) bool; nothing without liver."""
-    liver = find_liver(probability, contract)
-    if not liver.any():
-        return liver
-    margin_px = max(1, round(contract.liver_margin_share * min(liver.shape)))
-    # By distance, in one pass: a round kernel costs its area for each pixel, hours for a slice of 8192.
-    return cv2.distanceTransform((~liver).astype(np.uint8), cv2.DIST_L2, 5) <= margin_px
+    smallest_px = round(contract.min_lesion_share * liver.size)
+    mask = np.where(liver, np.uint8(LIVER), np.uint8(BACKGROUND))
+    mask[drop_specks(tumor_probability >= contract.thresholds[1], smallest_px)] = TUMOR
+    return mask
 
 
 def large_parts(region: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from models.metrics import (
     with_interval,
 )
 from models.phantom import draw_phantom
+from models.predictions import predict_split
 from models.report import make_report, segmentation_measures
 from models.segmenter import Segmenter
 
@@ -194,8 +195,9 @@ def test_slices_whose_tumor_was_lost_are_left_out(phantom_data: Path) -> None:
 def test_evaluation_and_choice_go_through_what_serves(phantom_data: Path) -> None:
     segmenter = Segmenter(Path(models.__path__[0]))
 
-    rows, report = evaluate(phantom_data, "val", segmenter)
-    chosen, tried = choose_settings(phantom_data, segmenter)
+    predictions = list(predict_split(phantom_data, "val", segmenter))
+    rows, report = evaluate(predictions, segmenter.contract, split="val")
+    chosen, tried = choose_settings(predictions, segmenter.contract)
 
     assert len(rows) == report["slices"] == 12
     assert report["sha256"] == segmenter.contract.sha256
