@@ -67,15 +67,15 @@ def load_slices(root: Path, split: str, side: int, *, every: int = 1) -> Slices:
 
 
 def sampling_weights(infos: list[SliceInfo]) -> np.ndarray:
-    """Return how often to draw each slice: every person alike, positives half of all, small tumors not lost.
+    """Return how often to draw each slice, (N,) float64, in all 1.
 
-    Within a person a slice without tumor weighs 1; one with tumor so much that both kinds come up equally often over
-    the split; the square root keeps a person of 500 slices ahead of one of 20, but not 25 times.
+    Six in ten drawn have tumor, about as many as the training slices have. The square root keeps a person of 500
+    slices ahead of one of 20, but not 25 times.
     """
     persons = {info.person for info in infos}
     count = {person: sum(info.person == person for info in infos) for person in persons}
     positive_share = sum(info.tumor_px > 0 for info in infos) / len(infos)
-    weights = np.array(
+    weights: np.ndarray = np.array(
         [
             (1 / np.sqrt(count[info.person])) * (0.6 / positive_share if info.tumor_px else 0.4 / (1 - positive_share))
             for info in infos
@@ -102,7 +102,7 @@ def augment(image: np.ndarray, mask: np.ndarray, random: np.random.Generator) ->
     turn[:, 2] += random.uniform(-0.08, 0.08, 2) * side
     image = cv2.warpAffine(image, turn, (side, side), flags=cv2.INTER_LINEAR)
     mask = cv2.warpAffine(mask, turn, (side, side), flags=cv2.INTER_NEAREST)
-    grey = image.astype(np.float32) / 255
+    grey: np.ndarray = image.astype(np.float32) / 255
     grey = grey ** random.uniform(0.7, 1.4)
     grey = (grey - 0.5) * random.uniform(0.85, 1.2) + 0.5 + random.uniform(-0.08, 0.08)
     if random.random() < 0.3:

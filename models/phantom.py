@@ -124,7 +124,7 @@ def draw_liver(canvas: Canvas, body: np.ndarray) -> np.ndarray:
     )
     left = canvas.blob(random.uniform(0.43, 0.52), random.uniform(0.36, 0.41), 0.15, 0.08, rough=0.1, turn=0.2)
     spine = canvas.blob(0.5, 0.68, 0.1, 0.1)
-    region = (right | left) & shrink(body, 0.006 * canvas.side) & ~spine
+    region: np.ndarray = (right | left) & shrink(body, 0.006 * canvas.side) & ~spine
     canvas.paint(region, "liver", 14)
     return region
 
@@ -191,8 +191,9 @@ def to_display(canvas: Canvas) -> np.ndarray:
     random, side = canvas.random, canvas.side
     scale = side / SIDE_PX
     hu = cv2.GaussianBlur(canvas.hu, (0, 0), max(0.3, 1.1 * scale))
-    noise = cv2.GaussianBlur(random.normal(0, 1, hu.shape).astype(np.float32), (0, 0), max(0.4, 1.3 * scale))
-    texture = cv2.GaussianBlur(random.normal(0, 1, hu.shape).astype(np.float32), (0, 0), max(1.0, 5 * scale))
+    grains = random.normal(0, 1, (2, side, side)).astype(np.float32)
+    noise = cv2.GaussianBlur(grains[0], (0, 0), max(0.4, 1.3 * scale))
+    texture = cv2.GaussianBlur(grains[1], (0, 0), max(1.0, 5 * scale))
     hu += noise / noise.std() * random.uniform(8, 22) + texture / texture.std() * random.uniform(2, 6)
     low, high = WINDOW_HU
     return np.rint(np.clip((hu - low) / (high - low), 0, 1) * 255).astype(np.uint8)

@@ -72,10 +72,12 @@ def large_parts(region: np.ndarray) -> np.ndarray:
         return region
     areas = stats[:, cv2.CC_STAT_AREA].copy()
     areas[0] = 0
-    return (areas >= areas.max() / 10)[labels] & region
+    kept: np.ndarray = (areas >= areas.max() / 10)[labels] & region
+    return kept
 
 
 def drop_specks(region: np.ndarray, smallest_px: int) -> np.ndarray:
     """Drop 8-connected parts of a region with fewer than `smallest_px` pixels."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(region.astype(np.uint8), connectivity=8)
-    return (stats[:, cv2.CC_STAT_AREA] >= smallest_px)[labels] & region
+    kept: np.ndarray = (stats[:, cv2.CC_STAT_AREA] >= smallest_px)[labels] & region
+    return kept

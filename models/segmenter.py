@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
+import onnxruntime  # type: ignore[import-untyped]  # ships no types
 
 from models.contract import load_contract
 from models.errors import ContractMismatch
@@ -57,4 +57,5 @@ class Segmenter:
         Returns:
             (N, 2, S, S) float32 in 0..1.
         """
-        return self._session.run([self.contract.output_name], {self.contract.input_name: batch})[0]
+        probabilities: np.ndarray = self._session.run([self.contract.output_name], {self.contract.input_name: batch})[0]
+        return probabilities

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
-from tqdm import tqdm
+from tqdm import tqdm  # type: ignore[import-untyped]  # ships no types
 
 from models.checkpoint import Progress, load, save
 from models.dataset import Slices, augment, load_slices, sampling_weights, targets
