@@ -81,7 +81,8 @@ def sampling_weights(infos: list[SliceInfo]) -> np.ndarray:
             for info in infos
         ]
     )
-    return weights / weights.sum()
+    shares: np.ndarray = weights / weights.sum()
+    return shares
 
 
 def augment(image: np.ndarray, mask: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
