@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Row
 
 from shared.errors import ServiceError
 from shared.migrate import migrate
-from web.accounts import create_user, set_password, user_by_name
+from web.accounts import create_user, ensure_first_admin, set_password, user_by_name
 from web.context import current
 from web.tokens import READ, WRITE, create_token
 
@@ -18,14 +18,18 @@ PASSWORD = click.option(
 
 def init_app(app: Flask) -> None:
     """Give the application its commands."""
-    for command in (migrate_command, create_user_command, reset_password_command, create_token_command):
+    for command in (prepare_command, create_user_command, reset_password_command, create_token_command):
         app.cli.add_command(command)
 
 
-@click.command("migrate")
-def migrate_command() -> None:
-    """Create or upgrade the database's tables."""
-    migrate(current().settings.effective_database_url)
+@click.command("prepare")
+def prepare_command() -> None:
+    """Create or upgrade the tables, and make the first admin; its random password, if any, is printed this once."""
+    context = current()
+    migrate(context.settings.effective_database_url)
+    password = ensure_first_admin(context.database, context.settings)
+    if password:
+        click.echo(f"Log in as admin with the one-time password {password}")
 
 
 @click.command("create-user")

@@ -10,7 +10,7 @@ from shared.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-OURS = ("web", "worker", "migrate")
+OURS = ("web", "worker", "prepare")
 
 
 def command_of(service: str) -> str:
@@ -59,9 +59,9 @@ def test_dependencies_wait_for_health() -> None:
     for service in OURS:
         for name, condition in COMPOSE["services"][service]["depends_on"].items():
             assert name in COMPOSE["services"]
-            wanted = "service_completed_successfully" if name == "migrate" else "service_healthy"
+            wanted = "service_completed_successfully" if name == "prepare" else "service_healthy"
             assert condition["condition"] == wanted
-            assert name == "migrate" or "healthcheck" in COMPOSE["services"][name]
+            assert name == "prepare" or "healthcheck" in COMPOSE["services"][name]
 
 
 def test_ports_agree() -> None:
