@@ -1,12 +1,16 @@
 """The web application on a real database and storage, and ways to be somebody."""
 
+import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from models.phantom import draw_phantom
 from shared.migrate import migrate
@@ -71,3 +75,63 @@ def ann(make_token: Callable[..., dict[str, str]]) -> dict[str, str]:
 def scan_png() -> bytes:
     """A small phantom as PNG."""
     return cv2.imencode(".png", draw_phantom(1, side=128).pixels)[1].tobytes()
+
+
+@dataclass
+class Browser:
+    """A person at a browser: keeps cookies, and sends the form token of the page it looked at last."""
+
+    client: FlaskClient
+    token: str = ""
+    address: dict[str, str] = field(default_factory=lambda: {"REMOTE_ADDR": "192.0.2.1"})
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        """Look at a page."""
+        answer = self.client.get(path, environ_overrides=self.address, **options)
+        if found := re.search(r'name="csrf-token" content="([^"]+)"', answer.text if answer.is_json is False else ""):
+            self.token = found[1]
+        return answer
+
+    def post(self, path: str, data: dict[str, Any] | None = None, **options: Any) -> TestResponse:
+        """Send a form."""
+        if not self.token:
+            self.get("/login")
+        fields = {"csrf_token": self.token} | (data or {})
+        return self.client.post(path, data=fields, environ_overrides=self.address, **options)
+
+    def log_in(self, name: str, password: str = PASSWORD, **fields: str) -> TestResponse:
+        """Log in from a fresh login page."""
+        self.get("/login")
+        answer = self.post("/login", {"name": name, "password": password, **fields})
+        # A login begins a new session, and with it the form tokens of the old one end.
+        self.get("/account")
+        return answer
+
+    def is_logged_in(self) -> bool:
+        """Tell whether the account page is shown."""
+        return self.get("/account").status_code == 200
+
+
+@pytest.fixture
+def new_browser(app: Flask) -> Callable[[], Browser]:
+    """Make browsers, each with cookies of its own."""
+    return lambda: Browser(app.test_client())
+
+
+@pytest.fixture
+def make_user(context: Context) -> Callable[..., str]:
+    """Make users; returns the id."""
+
+    def make(name: str, password: str = PASSWORD, **options: bool) -> str:
+        return context.database.run(lambda c: create_user(c, name, password, **options))
+
+    return make
+
+
+@pytest.fixture
+def bob(new_browser: Callable[[], Browser], make_user: Callable[..., str]) -> Browser:
+    """A user called bob, logged in."""
+    make_user("bob")
+    browser = new_browser()
+    browser.log_in("bob")
+    return browser
