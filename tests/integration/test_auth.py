@@ -23,7 +23,8 @@ Users = Callable[..., str]
 
 def later(seconds: float) -> Any:
     """Let the sessions' clock say that so much time has passed."""
-    return patch("web.sessions.time.time", lambda now=time.time(): now + seconds)
+    then = time.time() + seconds
+    return patch("web.sessions.time.time", lambda: then)
 
 
 def test_a_right_password_lets_in(new_browser: Browsers, make_user: Users) -> None:
