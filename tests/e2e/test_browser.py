@@ -137,7 +137,7 @@ def test_what_is_no_scan_is_refused_beside_its_name(browser: Chrome, running_sys
 
     until(browser, lambda b: text_of(b, "#said") == "0 in the queue, 1 not taken")
     assert text_of(browser, "#files .name") == no_scan.name
-    assert "Send one axial CT slice" in text_of(browser, "#files .said")
+    assert "The content counts" in text_of(browser, "#files .said")
 
 
 def test_the_samples_are_followed_to_their_end(browser: Chrome, running_system: Any) -> None:

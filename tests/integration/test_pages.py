@@ -228,7 +228,7 @@ def test_a_failed_job_says_what_happened_and_what_to_do(bob: Any, bench: Bench) 
 
     page = bob.get(f"/jobs/{job_id}")
 
-    assert "It is cut short. Export or copy the file again" in words(page)
+    assert "It is cut short. Upload a new copy." in words(page)
     assert "truncated" in words(page)
     assert f"/jobs/{job_id}/retry" in page.text
 
@@ -403,7 +403,7 @@ def test_a_refused_upload_says_why_and_what_to_do(bob: Any, scan_png: bytes) -> 
     empty = upload(bob)
 
     assert text.status_code == 415
-    assert "Send one axial CT slice" in words(text)
+    assert "The content counts" in words(text)
     assert "None of the files was taken." in words(text)
     assert (empty.status_code, "Choose at least one file." in words(empty)) == (400, True)
     assert "No jobs yet" in bob.get("/jobs").text

@@ -1,7 +1,7 @@
 """What to do about each refusal and failure, by its stable code. The sentence that says what happened comes with it."""
 
-EXPORT_AGAIN = "Export or copy the file again and upload the new copy."
-SEND_PICTURE = "Send one axial CT slice as PNG, JPEG, BMP, TIFF or WebP, or as a single-frame DICOM CT."
+EXPORT_AGAIN = "Upload a new copy. If that fails too, export the slice as PNG."
+SEND_SLICE = "The content counts, not the file's name. Archives, volumes and reports are not taken, only single slices."
 OURS = "Nothing is wrong with the scan. Run it again; if that fails too, tell your administrator the code."
 
 ADVICE: dict[str, str] = {
@@ -11,14 +11,14 @@ ADVICE: dict[str, str] = {
     "bad_upload": "Upload it again; the connection may have broken off.",
     "too_many_files": "Split the upload into smaller ones.",
     "too_large": "Send a single slice rather than a series, or a picture with fewer pixels.",
-    "unsupported_type": SEND_PICTURE,
-    "scan_refused": SEND_PICTURE,
+    "unsupported_type": SEND_SLICE,
+    "scan_refused": SEND_SLICE,
     "unreadable_file": EXPORT_AGAIN,
     "truncated": EXPORT_AGAIN,
     "image_too_large": "Scale the picture down, or export a single slice.",
     "image_too_small": "Export the slice at its full size.",
     "unsupported_multiframe": "Export the slices one by one.",
-    "unsupported_transfer_syntax": "In your viewer or PACS, export as uncompressed DICOM (Explicit VR Little Endian).",
+    "unsupported_transfer_syntax": "Choose Explicit VR Little Endian in your viewer or PACS, or export as PNG.",
     "invalid_dicom": "Export the slice again from the scanner's console or PACS, or send it as PNG.",
     "polyglot": "Export the slice again from the scanner's console or PACS; do not repair the file by hand.",
     "not_ct": "Choose a CT slice; MR, ultrasound and reports cannot be read.",
@@ -48,7 +48,6 @@ def advise(code: str) -> str:
 
 # What a reader of a result should know, by the warning's code.
 WARNINGS: dict[str, str] = {
-    "no_liver": "No liver was found in this slice, so that per cent of liver cannot be given. Is it a liver slice?",
     "unlike_ct": "This does not look like a CT slice with air around the body. It may be cropped, or be no CT at all.",
     "burned_in_text": "There may be text in the picture. Make sure that it names no patient.",
 }

@@ -15,6 +15,8 @@ from web.pages.blueprint import blueprint
 from web.pages.model_facts import read_facts
 from web.queries import find_job, queue_position
 
+# The page's own headline says it.
+SAID_ANYWAY = "no_liver"
 STEPS = (Status.QUEUED.value, *(phase.value for phase in Phase), "done")
 
 
@@ -29,12 +31,12 @@ def job(job_id: str) -> ResponseReturnValue:
     return render_template(
         "job.html",
         job=found,
-        version=row.version,
+        job_version=row.version,
         steps=steps(found),
         is_live=found["status"] in ACTIVE,
         is_retryable=found["status"] in RETRYABLE,
         advice=advise(error["code"]) if error else "",
-        warnings=[explain(code) for code in result["warnings"]] if result else [],
+        warnings=[explain(code) for code in result["warnings"] if code != SAID_ANYWAY] if result else [],
         facts=read_facts(current().settings.model_dir) if result else None,
     )
 

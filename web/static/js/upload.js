@@ -19,6 +19,7 @@ let under = 0;
 document.querySelector("[data-choosers]").hidden = false;
 for (const id of ["scan", "folder"]) {
   const input = document.getElementById(id);
+  input.hidden = false;
   input.addEventListener("change", () => {
     take([...input.files]);
     input.value = "";
@@ -129,7 +130,7 @@ function accept({ item }, { jobs }) {
   link.href = jobs[0].links.page;
   link.textContent = "in the queue";
   item.querySelector(".state").replaceChildren(link);
-  item.querySelector("progress").value = 1;
+  item.querySelector("progress").hidden = true;
   counts.queued += 1;
   finish();
 }
@@ -139,8 +140,8 @@ function refuse({ item }, { code, detail }) {
   reason.textContent = `${detail} ${advice[code] ?? ""}`;
   reason.hidden = false;
   item.querySelector(".state").textContent = "not taken";
-  item.querySelector("progress").classList.add("bad");
-  item.querySelector("progress").value = 1;
+  item.querySelector("progress").hidden = true;
+  item.classList.add("refused");
   counts.refused += 1;
   finish();
 }

@@ -7,6 +7,7 @@ const LIT = "#ffffff";
 const DEEPEST = 12;
 const STEP = 1.4;
 const MOVE_PX = 40;
+const FINE_PX = 900;
 
 export async function showScan(section, table) {
   const { preview, mask, probability, width } = section.dataset;
@@ -17,7 +18,9 @@ export async function showScan(section, table) {
   const view = { zoom: 1, x: 0, y: 0, lit: null };
   const [scan, marks] = await Promise.all([loadPicture(preview), loadPicture(mask)]);
   const [w, h] = [scan.naturalWidth, scan.naturalHeight];
-  const layers = maskLayers(marks, w, h, Math.max(1, Math.round(w / 400)));
+  // A small scan's outline is drawn on a finer grid than its own, or it would be as thick as a vessel.
+  const finer = Math.max(1, Math.round(FINE_PX / w));
+  const layers = maskLayers(marks, w * finer, h * finer, Math.max(1, Math.round((w * finer) / 500)));
   const toPreview = w / Number(width);
 
   function place(canvas) {
