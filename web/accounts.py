@@ -3,8 +3,9 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Column, Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from shared.database import Database, now_ms
@@ -30,7 +31,7 @@ class Account:
     session_epoch: int
 
 
-COLUMNS = (
+COLUMNS: tuple[Column[Any], ...] = (
     users.c.id,
     users.c.name,
     users.c.is_admin,
@@ -130,16 +131,21 @@ def end_sessions(connection: Connection, user_id: str) -> int:
 def user_by_id(connection: Connection, user_id: str) -> Account | None:
     """Return a user by id."""
     row = connection.execute(select(*COLUMNS).where(users.c.id == user_id)).first()
-    return Account(**row._mapping) if row else None
+    return to_account(row) if row else None
 
 
 def user_by_name(connection: Connection, name: str) -> Account | None:
     """Return a user by name, in whatever case it is written."""
     row = row_by_name(connection, name)
-    return Account(*row[:-1]) if row else None
+    return to_account(row) if row else None
 
 
-def row_by_name(connection: Connection, name: str) -> Row | None:
+def to_account(row: Row[Any]) -> Account:
+    """Return what a row says of a user, whatever else it holds."""
+    return Account(**{column.name: getattr(row, column.name) for column in COLUMNS})
+
+
+def row_by_name(connection: Connection, name: str) -> Row[*tuple[Any, ...]] | None:
     """Return a user's row, the password's hash last."""
     normal = normalised_name(name)
     row = connection.execute(select(*COLUMNS, users.c.password_hash).where(users.c.name == normal)).first()
@@ -162,7 +168,7 @@ def authenticate(database: Database, name: str, password: str) -> Account | None
         values = {"password_hash": hash_password(password)}
         unchanged = (users.c.id == row.id) & (users.c.password_hash == row.password_hash)
         database.run(lambda c: c.execute(update(users).where(unchanged).values(**values)))
-    return Account(*row[:-1])
+    return to_account(row)
 
 
 def ensure_first_admin(database: Database, settings: Settings) -> str | None:
@@ -192,9 +198,3 @@ def has_users(database: Database) -> bool:
     """Tell whether there is any user."""
     with database.read() as connection:
         return connection.execute(select(users.c.id).limit(1)).first() is not None
-
-
-def active_admins(connection: Connection) -> int:
-    """Return how many admins can log in."""
-    query = select(func.count()).select_from(users).where(users.c.is_admin.is_(True), users.c.is_active.is_(True))
-    return int(connection.execute(query).scalar_one())

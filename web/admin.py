@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select, update
 
 from shared.errors import Conflict, NotFound, RequestRefused
 from shared.tables import users
-from web.accounts import COLUMNS, Account, active_admins, create_user, end_sessions, set_password, user_by_id
+from web.accounts import COLUMNS, Account, create_user, end_sessions, set_password, user_by_id
 from web.context import current
 from web.errors import STATUS
 from web.passwords import one_time_password
@@ -74,6 +74,7 @@ def reset_password(user_id: str) -> ResponseReturnValue:
 @admins_only
 def disable(user_id: str) -> ResponseReturnValue:
     """Keep a user out, at once; jobs and results stay."""
+    # So that there always is an admin who can log in.
     if user_id == current_user.id:
         raise Conflict("You cannot disable your own account.", code="own_account")
     account = current().database.run(lambda c: set_active(c, user_id, is_active=False))
@@ -95,7 +96,6 @@ def set_active(connection: Connection, user_id: str, *, is_active: bool) -> Acco
 
     Raises:
         NotFound: there is no such user.
-        Conflict: nobody would be left to administer.
     """
     account = user_by_id(connection, user_id)
     if account is None:
@@ -103,8 +103,6 @@ def set_active(connection: Connection, user_id: str, *, is_active: bool) -> Acco
     connection.execute(update(users).where(users.c.id == user_id).values(is_active=is_active))
     if not is_active:
         end_sessions(connection, user_id)
-    if active_admins(connection) == 0:
-        raise Conflict("The last admin cannot be disabled.", code="last_admin")
     logger.info("user_id=%s active=%s by=%s", user_id, is_active, current_user.id)
     return account
 

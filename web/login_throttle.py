@@ -61,7 +61,8 @@ def forgive(database: Database, attempt: Attempt) -> None:
 def count_failure(connection: Connection, subjects: tuple[str, str]) -> tuple[int, ...]:
     """Note a failure of each subject and return the new rows' numbers."""
     rows = (insert(login_failures).values(subject_sha256=subject, at_ms=now_ms()) for subject in subjects)
-    return tuple(int(connection.execute(row).inserted_primary_key[0]) for row in rows)
+    keys = [connection.execute(row).inserted_primary_key for row in rows]
+    return tuple(int(key[0]) for key in keys if key is not None)
 
 
 def wait_s(connection: Connection, subject: str, limit: int) -> int:

@@ -1,6 +1,7 @@
 """What the admin sees of the queue: who works, what waits, what was set aside. No labels, no pictures."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
@@ -19,8 +20,8 @@ class QueueOverview:
     queued: int
     running: int
     oldest_queued_s: int | None
-    workers: list[Row]
-    troubled: list[Row]
+    workers: list[Row[Any]]
+    troubled: list[Row[Any]]
 
     @property
     def live_processes(self) -> int:
@@ -46,7 +47,7 @@ def count(connection: Connection, status: Status) -> int:
     return int(connection.execute(select(func.count()).where(jobs.c.status == status)).scalar_one())
 
 
-def seen_workers(connection: Connection) -> list[Row]:
+def seen_workers(connection: Connection) -> list[Row[Any]]:
     """Return the workers of the last hour, those alive first."""
     silent_ms = now_ms() - workers.c.seen_ms
     query = select(
@@ -60,9 +61,9 @@ def seen_workers(connection: Connection) -> list[Row]:
     return list(connection.execute(query))
 
 
-def troubled_jobs(connection: Connection) -> list[Row]:
+def troubled_jobs(connection: Connection) -> list[Row[Any]]:
     """Return the newest failed and dead jobs, with whose they are."""
-    found: list[Row] = []
+    found: list[Row[Any]] = []
     for status in (Status.DEAD, Status.FAILED):
         query = (
             select(jobs.c.id, users.c.name, jobs.c.status, jobs.c.error_code, jobs.c.attempt, jobs.c.finished_ms)

@@ -358,4 +358,6 @@ def test_an_admin_cannot_lock_everybody_out(boss: Any, context: Context, make_us
     assert boss.post(f"{address}/disable").status_code == 409
     assert boss.post(f"{address}/password").status_code == 409
     assert boss.post(f"/admin/users/{'0' * 26}/disable").status_code == 404
+    make_user("deputy", is_admin=True)
+    assert boss.post(f"{address}/disable").status_code == 409
     assert boss.is_logged_in()

@@ -327,7 +327,11 @@ def test_nonsense_for_a_job_is_no_job(bob: Any, job_id: str) -> None:
     assert bob.get(f"/jobs/{job_id}").status_code == 404
 
 
-def test_jobs_are_cancelled_run_again_and_deleted(bob: Any, bench: Bench, context: Context) -> None:
+def test_jobs_are_cancelled_run_again_and_deleted(
+    bob: Any, bench: Bench, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung: list[str] = []
+    monkeypatch.setattr(context.ringer, "ring", rung.extend)
     # In this order, for a worker takes the oldest.
     failed, waiting = bench.failed(), bench.job()
 
@@ -336,6 +340,7 @@ def test_jobs_are_cancelled_run_again_and_deleted(bob: Any, bench: Bench, contex
 
     assert status_of(context, waiting)[0] == "cancelled"
     assert status_of(context, failed)[0] == "queued"
+    assert rung == [failed]
     assert bob.post(f"/jobs/{failed}/cancel").status_code == 302
     assert bob.post(f"/jobs/{failed}/delete").location == "/jobs"
     assert bob.get(f"/jobs/{failed}").status_code == 404

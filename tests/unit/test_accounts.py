@@ -260,6 +260,8 @@ def test_a_refused_try_does_not_prolong_the_wait(database: Database) -> None:
     for _ in range(3):
         with pytest.raises(TooMany):
             begin_attempt(database, "ann", "192.0.2.1", per_minute=5)
+    with database.read() as connection:
+        assert len(connection.execute(select(login_failures)).all()) == 5 * 2
     an_hour_ago = {"at_ms": login_failures.c.at_ms - 3_600_000}
     database.run(lambda c: c.execute(update(login_failures).values(**an_hour_ago)))
 

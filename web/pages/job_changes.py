@@ -1,6 +1,7 @@
 """What people do to their jobs: cancel, run again, delete; one by one or many at once."""
 
-from collections.abc import Callable
+from functools import partial
+from typing import Protocol
 
 from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -12,7 +13,13 @@ from shared.jobs import control
 from web.context import current
 from web.pages.blueprint import blueprint
 
-Change = Callable[[Connection, str, str], object]
+
+class Change(Protocol):
+    """What `shared.jobs.control` does to one job."""
+
+    def __call__(self, connection: Connection, user_id: str, job_id: str) -> object: ...
+
+
 CHANGES: dict[str, tuple[Change, str]] = {
     "cancel": (control.cancel, "cancelled"),
     "retry": (control.retry, "queued again"),
@@ -26,7 +33,7 @@ MOST_AT_ONCE = 200
 def change_job(job_id: str, name: str) -> ResponseReturnValue:
     """Change one job and show what became of it."""
     change, words = CHANGES[name]
-    current().database.run(lambda c: change(c, current_user.id, job_id))
+    current().database.run(partial(change, user_id=current_user.id, job_id=job_id))
     if name == "retry":
         current().ringer.ring([job_id])
     if name == "delete":
@@ -47,18 +54,16 @@ def change_jobs() -> ResponseReturnValue:
     for job_id in ids:
         # One transaction each: a job that refuses must not hold the others back.
         try:
-            current().database.run(lambda c, job_id=job_id: change(c, current_user.id, job_id))
+            current().database.run(partial(change, user_id=current_user.id, job_id=job_id))
             changed.append(job_id)
         except (Conflict, NotFound):
             refused += 1
     if name == "retry" and changed:
         current().ringer.ring(changed)
     flash(summary(len(changed), refused, words))
-    return redirect(url_for("pages.jobs", **{key: value for key, value in request.args.items() if key in KEPT}))
-
-
-# Where one was in the list is kept.
-KEPT = ("status", "label", "cursor")
+    # Where one was in the list is kept.
+    status, label, cursor = (request.args.get(name) for name in ("status", "label", "cursor"))
+    return redirect(url_for("pages.jobs", status=status, label=label, cursor=cursor))
 
 
 def summary(changed: int, refused: int, words: str) -> str:

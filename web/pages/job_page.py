@@ -41,7 +41,7 @@ def job(job_id: str) -> ResponseReturnValue:
     )
 
 
-def steps(found: dict[str, Any]) -> list[dict[str, str | None]]:
+def steps(found: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the stations of a job's way: name, state (done, now, stopped or empty), and when or how long."""
     status = found["status"]
     result = found["result"] or {}
