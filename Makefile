@@ -39,6 +39,10 @@ submit: $(READY) ## Submit files or a folder: make submit PATH_TO=folder (token 
 token: $(READY) ## Print a fresh API token: make token USER=admin
 	@$(BIN)/flask --app web create-token $(USER)
 
+.PHONY: chaos
+chaos: $(TEST_READY) ## Kill and freeze things for long: make chaos JOBS=10000 FAULTS=1000
+	$(BIN)/python -m tests.chaos.nemesis --jobs $(or $(JOBS),500) --faults $(or $(FAULTS),40) $(ARGS)
+
 .PHONY: lint
 lint: $(TEST_READY) ## Check style and types
 	$(BIN)/ruff check .

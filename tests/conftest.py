@@ -38,6 +38,19 @@ def absent(what: str, error: Exception) -> None:
     pytest.skip(f"{what} does not answer")
 
 
+def pytest_report_header() -> list[str]:
+    """Say what the tests run on."""
+    mysql, redis_url = os.environ.get("TEST_DATABASE_URL"), os.environ.get("TEST_REDIS_URL")
+    missing = "a missing server fails" if IN_CI else "a missing server skips"
+    return [
+        "databases: SQLite; "
+        + ("MySQL by TEST_DATABASE_URL" if mysql else "MySQL on its loopback port, if it answers"),
+        "brokers: embedded redis-server; "
+        + ("TEST_REDIS_URL" if redis_url else "Redis on its loopback port, if it answers"),
+        missing,
+    ]
+
+
 @pytest.fixture(scope="session")
 def mysql_server() -> str:
     """The URL of a database on a real server, in which schemas may be created."""

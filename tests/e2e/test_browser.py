@@ -1,6 +1,7 @@
 """The main job in a real browser: log in, upload, watch, look at the result, change the account."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,34 @@ def test_every_page_fits_a_narrow_screen_and_can_be_used_by_keyboard(browser: Ch
         browser.switch_to.active_element.send_keys(Keys.ENTER)
         assert browser.switch_to.active_element.get_attribute("id") == "main", path
     assert complaints(browser) == []
+
+
+# Follows an address that answers once and then never changes, and notes when it was asked and with which ETag.
+FOLLOW = """
+const done = arguments[arguments.length - 1];
+const asked = [];
+window.fetch = async (address, { headers }) => {
+  asked.push({ at: performance.now(), etag: headers["If-None-Match"] ?? null });
+  if (asked.length === 5) done(asked);
+  if (asked.length === 4) return new Response("", { status: 503 });
+  if (asked.length > 1) return new Response(null, { status: 304 });
+  return new Response("{}", { status: 200, headers: { ETag: '"one"' } });
+};
+import("/static/js/follow.js").then(({ follow }) => follow(() => "/watched", () => true));
+"""
+
+
+def test_watching_slows_down_while_nothing_changes(browser: Chrome, running_system: Any) -> None:
+    browser.get(f"{running_system.url}/model")
+    browser.set_script_timeout(PATIENCE_S)
+
+    asked = browser.execute_async_script(FOLLOW)
+
+    assert [entry["etag"] for entry in asked] == [None, *['"one"'] * 4]
+    pauses_ms = [later["at"] - earlier["at"] for earlier, later in pairwise(asked)]
+    # 1 s after a change, then 1.5 times as long each time, twice as long after an error; each 25 % more or less.
+    for pause_ms, expected_ms in zip(pauses_ms, (1000, 1500, 2250, 4500), strict=True):
+        assert 0.7 * expected_ms <= pause_ms <= 1.25 * expected_ms + 500
 
 
 def test_the_theme_is_chosen_and_kept(browser: Chrome, running_system: Any) -> None:
