@@ -6,6 +6,12 @@ const SLOWEST_MS = 10_000;
 const SLOWEST_AFTER_ERRORS_MS = 30_000;
 const GROWTH = 1.5;
 
+// Says on the page that the server does not answer, where the page has a place for it.
+function showSilence(isSilent) {
+  const notice = document.getElementById("silent");
+  if (notice) notice.hidden = !isSilent;
+}
+
 const jittered = (ms) => ms * (0.75 + Math.random() / 2);
 
 // `where()` gives the address, or null when there is nothing left to follow; `changed(document)` is told of each
@@ -33,7 +39,9 @@ export function follow(where, changed) {
       } else {
         throw new Error(`answer ${answer.status}`);
       }
+      showSilence(false);
     } catch {
+      showSilence(true);
       delay = Math.min(delay * 2, SLOWEST_AFTER_ERRORS_MS);
     }
     next();
