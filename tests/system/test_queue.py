@@ -90,7 +90,7 @@ def test_a_killed_worker_process_loses_nothing(running_system: RunningSystem, to
 
     os.kill(victim, signal.SIGKILL)
 
-    wait_for_all(running_system, timeout_s=180)
+    wait_for_all(running_system, timeout_s=RECOVERY_S)
     assert_each_once(running_system, ids)
 
 
