@@ -205,11 +205,26 @@ def test_millimetres_are_shown_where_the_file_gives_them(bob: Any, bench: Bench)
     assert "In pixels of this picture" not in said
 
 
-def test_no_tumor_is_no_clean_bill(bob: Any, bench: Bench) -> None:
+@pytest.fixture
+def measured_model(app: Any, tmp_path: Any) -> None:
+    """A model that misses 40 % and raises a false alarm in 10 %."""
+    figures = {"slice_sensitivity": {"value": 0.6}, "slice_specificity": {"value": 0.9}}
+    (tmp_path / "liver_tumor.json").write_text(json.dumps({"metrics": {"test": {"figures": figures}}}))
+    object.__setattr__(app.extensions["hepaq"].settings, "model_dir", tmp_path)
+
+
+def test_a_finding_comes_with_how_often_it_is_false(bob: Any, bench: Bench, measured_model: None) -> None:
+    said = words(bob.get(f"/jobs/{bench.done()}"))
+
+    assert "On test scans, the model raised a false alarm in 10 % of the slices without tumor." in said
+
+
+def test_no_tumor_is_no_clean_bill(bob: Any, bench: Bench, measured_model: None) -> None:
     said = words(bob.get(f"/jobs/{bench.done({'lesions': []}, **NOTHING, confidence=0.04)}"))
 
     assert "No tumor found" in said
     assert "This does not rule a tumor out." in said
+    assert "the model missed 40 % of the slices with tumor" in said
     assert "size stage" in said
 
 

@@ -49,7 +49,16 @@ class ModelFacts:
     @property
     def missed_share(self) -> float | None:
         """The share of slices with tumor in which the model found none."""
-        found = self.figures.get("slice_sensitivity")
+        return self.short_of_one("slice_sensitivity")
+
+    @property
+    def false_alarm_share(self) -> float | None:
+        """The share of slices without tumor in which the model found one."""
+        return self.short_of_one("slice_specificity")
+
+    def short_of_one(self, name: str) -> float | None:
+        """Return what a figure lacks to one, where it was measured."""
+        found = self.figures.get(name)
         return None if found is None else 1 - found.value
 
 
