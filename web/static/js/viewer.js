@@ -6,148 +6,178 @@ const BOX = "#ffe08a";
 const LIT = "#ffffff";
 const DEEPEST = 12;
 const STEP = 1.4;
+const WHEEL_STEP = 1.15;
 const MOVE_PX = 40;
 const FINE_PX = 900;
 
 export async function showScan(section, table) {
-  const { preview, mask, probability, width } = section.dataset;
-  const lesions = JSON.parse(section.dataset.lesions);
-  const controls = section.querySelector("[data-controls]");
-  const field = (name) => controls.querySelector(`[name=${name}]`);
-  const panes = [...section.querySelectorAll(".pane")];
-  const view = { zoom: 1, x: 0, y: 0, lit: null };
+  const { preview, mask } = section.dataset;
   const [scan, marks] = await Promise.all([loadPicture(preview), loadPicture(mask)]);
-  const [w, h] = [scan.naturalWidth, scan.naturalHeight];
-  // A small scan's outline is drawn on a finer grid than its own, or it would be as thick as a vessel.
-  const finer = Math.max(1, Math.round(FINE_PX / w));
-  const layers = maskLayers(marks, w * finer, h * finer, Math.max(1, Math.round((w * finer) / 500)));
-  const toPreview = w / Number(width);
-
-  function place(canvas) {
-    const fit = Math.min(canvas.width / w, canvas.height / h) * view.zoom;
-    return { scale: fit, left: canvas.width / 2 + view.x * fit - (w * fit) / 2, top: canvas.height / 2 + view.y * fit - (h * fit) / 2 };
-  }
-
-  function drawBoxes(context, { scale, left, top }) {
-    const ratio = devicePixelRatio || 1;
-    context.font = `600 ${13 * ratio}px system-ui, sans-serif`;
-    for (const { id, bbox } of lesions) {
-      const [x, y, width, height] = bbox.map((side) => side * toPreview * scale);
-      const isLit = view.lit === id;
-      context.lineWidth = (isLit ? 3 : 1.5) * ratio;
-      context.setLineDash(isLit ? [] : [5 * ratio, 4 * ratio]);
-      context.strokeStyle = isLit ? LIT : BOX;
-      const gap = 2 * ratio;
-      context.strokeRect(left + x - gap, top + y - gap, width + 2 * gap, height + 2 * gap);
-      context.setLineDash([]);
-      context.lineWidth = 3 * ratio;
-      context.strokeStyle = "#000";
-      context.fillStyle = isLit ? LIT : BOX;
-      const corner = [String(id), left + x - gap, Math.max(14 * ratio, top + y - 3 * gap)];
-      context.strokeText(...corner);
-      context.fillText(...corner);
-    }
-  }
-
-  function draw() {
-    for (const pane of panes) {
-      const canvas = pane.querySelector("canvas");
-      const ratio = devicePixelRatio || 1;
-      const [wide, high] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
-      if (canvas.width !== wide || canvas.height !== high) Object.assign(canvas, { width: wide, height: high });
-      canvas.classList.toggle("zoomed", view.zoom > 1);
-      const context = canvas.getContext("2d");
-      const at = place(canvas);
-      const put = (picture) => context.drawImage(picture, at.left, at.top, w * at.scale, h * at.scale);
-      context.clearRect(0, 0, wide, high);
-      context.imageSmoothingEnabled = at.scale < 3;
-      context.filter = `brightness(${field("brightness").value}%) contrast(${field("contrast").value}%)`;
-      put(scan);
-      context.filter = "none";
-      if (pane.dataset.pane === "original") continue;
-      context.globalAlpha = field("opacity").value / 100;
-      if (field("heat").checked && layers.heat) put(layers.heat);
-      if (field("tumor").checked) put(layers.tumor);
-      context.globalAlpha = 1;
-      if (field("liver").checked) put(layers.liver);
-      if (field("boxes").checked) drawBoxes(context, at);
-    }
-  }
-
-  function move(dx, dy) {
-    view.x = Math.max(-w / 2, Math.min(w / 2, view.x + dx));
-    view.y = Math.max(-h / 2, Math.min(h / 2, view.y + dy));
-    draw();
-  }
-
-  function zoom(factor) {
-    view.zoom = factor ? Math.max(1, Math.min(DEEPEST, view.zoom * factor)) : 1;
-    if (view.zoom === 1) Object.assign(view, { x: 0, y: 0 });
-    draw();
-  }
-
-  function light(id) {
-    if (view.lit === id) return;
-    view.lit = id;
-    for (const row of table?.tBodies[0].rows ?? []) row.classList.toggle("lit", Number(row.dataset.lesion) === id);
-    draw();
-  }
-
-  function lesionAt(canvas, event) {
-    const { scale, left, top } = place(canvas);
-    const ratio = devicePixelRatio || 1;
-    const [px, py] = [(event.offsetX * ratio - left) / scale / toPreview, (event.offsetY * ratio - top) / scale / toPreview];
-    const hit = lesions.find(({ bbox: [x, y, bw, bh] }) => px >= x && py >= y && px <= x + bw && py <= y + bh);
-    return hit?.id ?? null;
-  }
-
-  for (const pane of panes) listen(pane.querySelector("canvas"));
-
-  function listen(canvas) {
-    canvas.addEventListener("pointermove", (event) => {
-      if (!event.buttons) return light(lesionAt(canvas, event));
-      if (view.zoom === 1) return;
-      const scale = place(canvas).scale / (devicePixelRatio || 1);
-      move(event.movementX / scale, event.movementY / scale);
-    });
-    canvas.addEventListener("pointerdown", (event) => canvas.setPointerCapture(event.pointerId));
-    canvas.addEventListener("pointerleave", () => light(null));
-    canvas.addEventListener("dblclick", () => zoom(view.zoom > 1 ? 0 : 2.5));
-    canvas.addEventListener("wheel", (event) => {
-      // Without a key the wheel scrolls the page, as everywhere.
-      if (!event.ctrlKey && !event.metaKey) return;
-      event.preventDefault();
-      zoom(event.deltaY < 0 ? 1.15 : 1 / 1.15);
-    }, { passive: false });
-    const far = () => MOVE_PX / view.zoom;
-    const keys = {
-      "+": () => zoom(STEP), "=": () => zoom(STEP), "-": () => zoom(1 / STEP), 0: () => zoom(0),
-      ArrowLeft: () => move(far(), 0), ArrowRight: () => move(-far(), 0), ArrowUp: () => move(0, far()), ArrowDown: () => move(0, -far()),
-    };
-    canvas.addEventListener("keydown", (event) => {
-      if (!keys[event.key] || event.ctrlKey || event.metaKey || (event.key.startsWith("Arrow") && view.zoom === 1)) return;
-      event.preventDefault();
-      keys[event.key]();
-    });
-  }
-
-  for (const button of controls.querySelectorAll("[data-zoom]")) {
-    const factor = { in: STEP, out: 1 / STEP, fit: 0 }[button.dataset.zoom];
-    button.addEventListener("click", () => zoom(factor));
-  }
-  controls.addEventListener("input", async () => {
-    const alone = field("single").checked;
-    panes[0].hidden = alone;
-    section.querySelector("#panes").classList.toggle("single", alone);
-    if (field("heat").checked && !layers.heat) layers.heat = heatLayer(await loadPicture(probability), w, h);
-    draw();
-  });
-  for (const row of table?.querySelectorAll("[data-lesion]") ?? []) {
-    for (const name of ["mouseenter", "focus"]) row.addEventListener(name, () => light(Number(row.dataset.lesion)));
-    for (const name of ["mouseleave", "blur"]) row.addEventListener(name, () => light(null));
-  }
-  controls.hidden = false;
-  new ResizeObserver(draw).observe(section);
-  draw();
+  const viewer = new Viewer(section, table, scan, marks);
+  viewer.listen();
+  new ResizeObserver(() => viewer.draw()).observe(section);
+  viewer.draw();
   section.dataset.ready = "";
+}
+
+class Viewer {
+  constructor(section, table, scan, marks) {
+    this.section = section;
+    this.rows = [...(table?.tBodies[0].rows ?? [])];
+    this.controls = section.querySelector("[data-controls]");
+    this.panes = [...section.querySelectorAll(".pane")];
+    this.lesions = JSON.parse(section.dataset.lesions);
+    this.scan = scan;
+    [this.width, this.height] = [scan.naturalWidth, scan.naturalHeight];
+    // The preview may be smaller than the scan, in whose px boxes are given.
+    this.toPreview = this.width / Number(section.dataset.width);
+    // A small scan's outline is drawn on a finer grid than its own, or it would be as thick as a vessel.
+    const finer = Math.max(1, Math.round(FINE_PX / this.width));
+    const thick = Math.max(1, Math.round((this.width * finer) / 500));
+    this.layers = maskLayers(marks, this.width * finer, this.height * finer, thick);
+    Object.assign(this, { zoom: 1, x: 0, y: 0, lit: null });
+  }
+
+  field(name) {
+    return this.controls.querySelector(`[name=${name}]`);
+  }
+
+  // Where the picture lies on a canvas: px of the canvas per px of the picture, and its upper left corner.
+  place(canvas) {
+    const scale = Math.min(canvas.width / this.width, canvas.height / this.height) * this.zoom;
+    return {
+      scale,
+      left: canvas.width / 2 + (this.x - this.width / 2) * scale,
+      top: canvas.height / 2 + (this.y - this.height / 2) * scale,
+    };
+  }
+
+  draw() {
+    for (const pane of this.panes) this.drawPane(pane.querySelector("canvas"), pane.dataset.pane === "overlay");
+  }
+
+  drawPane(canvas, withFindings) {
+    const ratio = devicePixelRatio || 1;
+    const [wide, high] = [canvas.clientWidth, canvas.clientHeight].map((side) => Math.round(side * ratio));
+    if (canvas.width !== wide || canvas.height !== high) Object.assign(canvas, { width: wide, height: high });
+    canvas.classList.toggle("zoomed", this.zoom > 1);
+    const context = canvas.getContext("2d");
+    const at = this.place(canvas);
+    const put = (picture) => context.drawImage(picture, at.left, at.top, this.width * at.scale, this.height * at.scale);
+    context.clearRect(0, 0, wide, high);
+    // Far in, the scan's own pixels are to be seen.
+    context.imageSmoothingEnabled = at.scale < 3;
+    context.filter = `brightness(${this.field("brightness").value}%) contrast(${this.field("contrast").value}%)`;
+    put(this.scan);
+    context.filter = "none";
+    if (!withFindings) return;
+    context.globalAlpha = this.field("opacity").value / 100;
+    if (this.field("heat").checked && this.layers.heat) put(this.layers.heat);
+    if (this.field("tumor").checked) put(this.layers.tumor);
+    context.globalAlpha = 1;
+    if (this.field("liver").checked) put(this.layers.liver);
+    if (this.field("boxes").checked) for (const lesion of this.lesions) this.drawBox(context, at, lesion, ratio);
+  }
+
+  drawBox(context, { scale, left, top }, { id, bbox }, ratio) {
+    const [x, y, width, height] = bbox.map((side) => side * this.toPreview * scale);
+    const isLit = this.lit === id;
+    const gap = 2 * ratio;
+    context.lineWidth = (isLit ? 3 : 1.5) * ratio;
+    context.setLineDash(isLit ? [] : [5 * ratio, 4 * ratio]);
+    context.strokeStyle = isLit ? LIT : BOX;
+    context.strokeRect(left + x - gap, top + y - gap, width + 2 * gap, height + 2 * gap);
+    context.setLineDash([]);
+    context.font = `600 ${13 * ratio}px system-ui, sans-serif`;
+    context.lineWidth = 3 * ratio;
+    context.strokeStyle = "#000";
+    context.fillStyle = isLit ? LIT : BOX;
+    const number = [String(id), left + x - gap, Math.max(14 * ratio, top + y - 3 * gap)];
+    context.strokeText(...number);
+    context.fillText(...number);
+  }
+
+  moveBy(dx, dy) {
+    this.x = Math.max(-this.width / 2, Math.min(this.width / 2, this.x + dx));
+    this.y = Math.max(-this.height / 2, Math.min(this.height / 2, this.y + dy));
+    this.draw();
+  }
+
+  zoomBy(factor) {
+    this.zoom = Math.max(1, Math.min(DEEPEST, this.zoom * factor));
+    if (this.zoom === 1) Object.assign(this, { x: 0, y: 0 });
+    this.draw();
+  }
+
+  fit() {
+    this.zoomBy(0);
+  }
+
+  light(id) {
+    if (this.lit === id) return;
+    this.lit = id;
+    for (const row of this.rows) row.classList.toggle("lit", Number(row.dataset.lesion) === id);
+    this.draw();
+  }
+
+  lesionAt(canvas, { offsetX, offsetY }) {
+    const { scale, left, top } = this.place(canvas);
+    const ratio = devicePixelRatio || 1;
+    const [px, py] = [(offsetX * ratio - left) / scale / this.toPreview, (offsetY * ratio - top) / scale / this.toPreview];
+    return this.lesions.find(({ bbox: [x, y, w, h] }) => px >= x && py >= y && px <= x + w && py <= y + h)?.id ?? null;
+  }
+
+  listen() {
+    for (const pane of this.panes) this.listenTo(pane.querySelector("canvas"));
+    const zooms = { in: () => this.zoomBy(STEP), out: () => this.zoomBy(1 / STEP), fit: () => this.fit() };
+    for (const button of this.controls.querySelectorAll("[data-zoom]")) button.addEventListener("click", zooms[button.dataset.zoom]);
+    this.controls.addEventListener("input", () => this.applyControls());
+    for (const row of this.rows) {
+      for (const name of ["mouseenter", "focus"]) row.addEventListener(name, () => this.light(Number(row.dataset.lesion)));
+      for (const name of ["mouseleave", "blur"]) row.addEventListener(name, () => this.light(null));
+    }
+    this.controls.hidden = false;
+  }
+
+  listenTo(canvas) {
+    canvas.addEventListener("pointerdown", (event) => canvas.setPointerCapture(event.pointerId));
+    canvas.addEventListener("pointermove", (event) => {
+      if (!event.buttons) return this.light(this.lesionAt(canvas, event));
+      if (this.zoom === 1) return;
+      const scale = this.place(canvas).scale / (devicePixelRatio || 1);
+      this.moveBy(event.movementX / scale, event.movementY / scale);
+    });
+    canvas.addEventListener("pointerleave", () => this.light(null));
+    canvas.addEventListener("dblclick", () => (this.zoom > 1 ? this.fit() : this.zoomBy(STEP ** 3)));
+    canvas.addEventListener("wheel", (event) => this.onWheel(event), { passive: false });
+    canvas.addEventListener("keydown", (event) => this.onKey(event));
+  }
+
+  onWheel(event) {
+    // Without a key the wheel scrolls the page, as everywhere.
+    if (!event.ctrlKey && !event.metaKey) return;
+    event.preventDefault();
+    this.zoomBy(event.deltaY < 0 ? WHEEL_STEP : 1 / WHEEL_STEP);
+  }
+
+  onKey(event) {
+    const far = MOVE_PX / this.zoom;
+    const moves = { ArrowLeft: [far, 0], ArrowRight: [-far, 0], ArrowUp: [0, far], ArrowDown: [0, -far] };
+    const zooms = { "+": STEP, "=": STEP, "-": 1 / STEP, 0: 0 };
+    if (event.ctrlKey || event.metaKey) return;
+    if (event.key in zooms) this.zoomBy(zooms[event.key]);
+    else if (event.key in moves && this.zoom > 1) this.moveBy(...moves[event.key]);
+    else return;
+    event.preventDefault();
+  }
+
+  async applyControls() {
+    const isAlone = this.field("single").checked;
+    this.panes[0].hidden = isAlone;
+    this.section.querySelector("#panes").classList.toggle("single", isAlone);
+    if (this.field("heat").checked && !this.layers.heat) {
+      this.layers.heat = heatLayer(await loadPicture(this.section.dataset.probability), this.width, this.height);
+    }
+    this.draw();
+  }
 }
