@@ -104,8 +104,8 @@ def what_it_is(facts: Facts) -> list[str]:
         f"Licence of the weights: {licence['weights']}. {licence['attribution']} {licence['note']}",
         "## Training",
         f"{training['minutes']:.0f} minutes on two shared processor cores, {training['steps']} steps of"
-        f" {training['batch']} slices; {100 * training['phantom_share']:.0f} % of the slices drawn are phantoms, which count"
-        " in no figure.",
+        f" {training['batch']} slices; {100 * training['phantom_share']:.0f} % of the slices drawn are phantoms, which"
+        " count in no figure.",
     ]
 
 
