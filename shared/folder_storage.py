@@ -64,10 +64,21 @@ class FolderStorage:
                 raise MissingObject(sha256) from error
         return verified(sha256, content)
 
-    def delete(self, sha256: str) -> None:
+    def delete(self, sha256: str, *, unused_for_s: float) -> bool:
         """See Storage.delete."""
+        path = self.objects / object_path(sha256)
         with translated_errors():
-            (self.objects / object_path(sha256)).unlink(missing_ok=True)
+            if path.exists() and time.time() - path.stat().st_mtime < unused_for_s:
+                return False
+            path.unlink(missing_ok=True)
+        return True
+
+    def names(self, *, unused_for_s: float) -> Iterator[str]:
+        """See Storage.names."""
+        with translated_errors():
+            for path in self.objects.glob("*/*/*"):
+                if time.time() - path.stat().st_mtime >= unused_for_s:
+                    yield path.name
 
     def check(self) -> None:
         """See Storage.check."""

@@ -6,8 +6,9 @@ Credentials come from the store's own variables (`AWS_ACCESS_KEY_ID`, `AWS_SECRE
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from tempfile import SpooledTemporaryFile
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import fsspec
 
@@ -47,14 +48,28 @@ class ObjectStorage:
                 raise MissingObject(sha256) from error
         return verified(sha256, content)
 
-    def delete(self, sha256: str) -> None:
+    def delete(self, sha256: str, *, unused_for_s: float) -> bool:
         """See Storage.delete."""
         with translated_errors():
+            # What another process put is not in this client's listing yet.
+            self.files.invalidate_cache()
             try:
+                if age_s(self.files.info(self.path(sha256))) < unused_for_s:
+                    return False
                 self.files.rm_file(self.path(sha256))
             except FileNotFoundError:
                 # Gone already, which is what was asked for.
-                return
+                return True
+        return True
+
+    def names(self, *, unused_for_s: float) -> Iterator[str]:
+        """See Storage.names."""
+        with translated_errors():
+            self.files.invalidate_cache()
+            found = self.files.find(self.root, detail=True)
+        for path, facts in found.items():
+            if age_s(facts) >= unused_for_s:
+                yield path.rsplit("/", 1)[-1]
 
     def check(self) -> None:
         """See Storage.check."""
@@ -68,6 +83,11 @@ class ObjectStorage:
     def path(self, sha256: str) -> str:
         """Return an object's key in the bucket."""
         return f"{self.root}/{object_path(sha256)}"
+
+
+def age_s(facts: dict[str, Any]) -> float:
+    """Return the seconds since an object was last put."""
+    return (datetime.now(UTC) - facts["LastModified"]).total_seconds()
 
 
 @contextmanager

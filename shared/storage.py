@@ -38,8 +38,18 @@ class Storage(Protocol):
             CorruptObject: its bytes do not match its name.
         """
 
-    def delete(self, sha256: str) -> None:
-        """Remove an object; it may be gone already."""
+    def delete(self, sha256: str, *, unused_for_s: float) -> bool:
+        """Remove an object, unless it was put less than `unused_for_s` ago.
+
+        Somebody who uploads the same bytes puts the object before the row that refers to it is there; young objects
+        are left alone so that this upload does not lose them.
+
+        Returns:
+            Whether it is gone now.
+        """
+
+    def names(self, *, unused_for_s: float) -> Iterator[str]:
+        """Yield the names of all objects that were last put at least `unused_for_s` ago."""
 
     def check(self) -> None:
         """Raise StorageUnavailable unless objects can be read and written."""

@@ -1,15 +1,19 @@
 """Chores for whoever runs the system: `flask --app web …`."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import click
 from flask import Flask
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from shared.errors import ServiceError
 from shared.migrate import migrate
-from web.accounts import create_user, ensure_first_admin, set_password, user_by_name
+from web.accounts import Account, create_user, ensure_first_admin, set_password, user_by_name
 from web.context import current
 from web.tokens import READ, WRITE, create_token
 
+Result = TypeVar("Result")
 PASSWORD = click.option(
     "--password", envvar="HEPAQ_PASSWORD", prompt=True, hide_input=True, confirmation_prompt=True,
     help="Better left out and typed, or given in HEPAQ_PASSWORD.",
@@ -60,15 +64,15 @@ def create_token_command(name: str, scope: str, label: str) -> None:
     click.echo(attempt(lambda c: create_token(c, known(c, name).id, name=label, scope=scope)))
 
 
-def known(connection: Connection, name: str) -> Row:
+def known(connection: Connection, name: str) -> Account:
     """Return a user by name, or stop with a sentence."""
     row = user_by_name(connection, name)
     if row is None:
         raise click.ClickException(f"There is no user {name}.")
-    return row  # type: ignore[return-value]
+    return row
 
 
-def attempt(work):  # type: ignore[no-untyped-def]
+def attempt(work: Callable[[Connection], Result]) -> Result:
     """Run a chore in a transaction; what is refused ends it with a sentence."""
     try:
         return current().database.run(work)

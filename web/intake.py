@@ -1,5 +1,6 @@
 """Take uploads: check, store durably, queue, and only then answer. All scans of a request become jobs, or none."""
 
+import os
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -39,30 +40,54 @@ def receive(
     if len(streams) > settings.max_files_per_upload:
         raise BadUpload(f"An upload may hold {settings.max_files_per_upload} scans at most.", code="too_many_files")
     formats = checked_formats(streams)
-    stored = []
-    for index, (stream, form) in enumerate(zip(streams, formats, strict=True)):
-        try:
-            kept = context.storage.put(stream, limit_bytes=settings.max_upload_bytes)
-        except ScanRefused as error:
-            error.index = index
-            raise
-        stored.append(StoredScan(kept.sha256, kept.size_bytes, form))
 
-    def insert_all(connection: Connection) -> Submission:
+    def check(connection: Connection) -> None:
         check_quota(
             connection,
             user_id,
-            more_jobs=len(stored),
-            more_bytes=sum(scan.size_bytes for scan in stored),
+            more_jobs=len(streams),
+            more_bytes=sum(map(size_bytes, streams)),
             max_active_jobs=settings.max_active_jobs,
             max_stored_bytes=settings.max_stored_bytes,
         )
+
+    # Looked at before anything is stored, and again where it counts, for uploads run side by side.
+    with context.database.read() as connection:
+        check(connection)
+    stored = store_all(context, streams, formats)
+
+    def insert_all(connection: Connection) -> Submission:
+        check(connection)
         return submit(connection, user_id, stored, label=label, idempotency_key=idempotency_key)
 
     submission = context.database.run(insert_all)
     if not submission.replayed:
         context.ringer.ring(submission.job_ids)
     return submission
+
+
+def store_all(context: Context, streams: Sequence[BinaryIO], formats: list[str]) -> list[StoredScan]:
+    """Store every file durably.
+
+    Raises:
+        ScanRefused: one has too many bytes.
+    """
+    stored = []
+    for index, (stream, form) in enumerate(zip(streams, formats, strict=True)):
+        try:
+            kept = context.storage.put(stream, limit_bytes=context.settings.max_upload_bytes)
+        except ScanRefused as error:
+            error.index = index
+            raise
+        stored.append(StoredScan(kept.sha256, kept.size_bytes, form))
+    return stored
+
+
+def size_bytes(stream: BinaryIO) -> int:
+    """Return a stream's length; it is left at its beginning."""
+    length = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    return length
 
 
 def checked_formats(streams: Sequence[BinaryIO]) -> list[str]:

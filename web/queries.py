@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, Select, func, select
 
-from shared.errors import Invalid, NotFound
+from shared.errors import NotFound
 from shared.identifiers import is_id
 from shared.jobs.states import Status
 from shared.tables import artifacts, jobs, results, scans, submissions
 
 MAX_PAGE = 100
-MAX_BULK = 200
 # Further back in the queue than this, the exact place is not worth the counting.
 MAX_POSITION = 1000
 
@@ -63,13 +62,7 @@ def find_job(connection: Connection, user_id: str, job_id: str) -> Row:
 
 
 def find_jobs(connection: Connection, user_id: str, ids: list[str]) -> list[Row]:
-    """Return those of many jobs that exist and are the user's, in summary.
-
-    Raises:
-        Invalid: too many were asked for.
-    """
-    if len(ids) > MAX_BULK:
-        raise Invalid(f"At most {MAX_BULK} ids can be asked for at once.")
+    """Return those of many jobs that exist and are the user's, in summary."""
     return list(connection.execute(own_jobs(user_id, SUMMARY).where(jobs.c.id.in_(ids))))
 
 

@@ -19,12 +19,14 @@ from shared.presence import forget_silent_workers, note_presence
 from shared.queue import ring, waiting_messages
 from shared.settings import Settings
 from shared.storage import open_storage
-from worker.garbage import collect_garbage
+from worker.garbage import collect_garbage, collect_orphans
 from worker.runtime import new_worker_id
 
 logger = logging.getLogger(__name__)
 
 GARBAGE_EVERY_S = 600
+# Looks at every object there is.
+ORPHANS_EVERY_S = 86_400
 # With so many doorbells unheard, nobody needs another.
 ENOUGH_MESSAGES = 50
 
@@ -50,13 +52,16 @@ class Keeper:
     def _run(self) -> None:
         database = Database(self.settings.effective_database_url, pool_size=2)
         storage = open_storage(self.settings.effective_storage_url)
-        garbage_at = time.monotonic()
+        garbage_at, orphans_at = time.monotonic(), time.monotonic() + ORPHANS_EVERY_S
         while not self._stopped.wait(self.settings.keeper_tick_s):
             try:
                 self.keep(database)
                 if time.monotonic() >= garbage_at:
                     garbage_at = time.monotonic() + GARBAGE_EVERY_S
                     collect_garbage(database, storage, self.settings)
+                if time.monotonic() >= orphans_at:
+                    orphans_at = time.monotonic() + ORPHANS_EVERY_S
+                    collect_orphans(database, storage)
             except ServiceError as error:
                 logger.warning("keeper waits code=%s", error.code)
             except Exception:

@@ -1,7 +1,8 @@
 """Stored scans become queued jobs, all in one transaction."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.exc import IntegrityError
@@ -49,44 +50,40 @@ def submit(
     digest = content_digest(stored, label)
     if idempotency_key is not None and (earlier := find_earlier(connection, user_id, idempotency_key, digest)):
         return earlier
-    submission_id = new_id()
-    now = connection.execute(select(now_ms())).scalar_one()
+    now = int(connection.execute(select(now_ms())).scalar_one())
+    row = {
+        "id": new_id(),
+        "user_id": user_id,
+        "idempotency_key": idempotency_key,
+        "content_sha256": digest,
+        "scan_count": len(stored),
+        "created_ms": now,
+    }
     try:
         with connection.begin_nested():
-            connection.execute(
-                insert(submissions).values(
-                    id=submission_id,
-                    user_id=user_id,
-                    idempotency_key=idempotency_key,
-                    content_sha256=digest,
-                    scan_count=len(stored),
-                    created_ms=now,
-                )
-            )
+            connection.execute(insert(submissions).values(row))
     except IntegrityError:
         # Another request with the same key was faster; its row is committed, for the insert waited for it.
         earlier = find_earlier(connection, user_id, idempotency_key or "", digest)
         if earlier is None:
             raise
         return earlier
+    return Submission(str(row["id"]), insert_jobs(connection, row, stored, label), replayed=False)
+
+
+def insert_jobs(
+    connection: Connection, submission: dict[str, Any], stored: list[StoredScan], label: str | None
+) -> tuple[str, ...]:
+    """Insert a submission's scans, queued jobs and events; return the jobs' ids."""
+    user_id, now = submission["user_id"], submission["created_ms"]
     owned = {"user_id": user_id, "created_ms": now}
-    scan_rows = [
-        {
-            "id": new_id(),
-            "content_sha256": scan.content_sha256,
-            "size_bytes": scan.size_bytes,
-            "format": scan.format,
-            "label": label,
-            **owned,
-        }
-        for scan in stored
-    ]
+    scan_rows = [{"id": new_id(), "label": label, **asdict(scan), **owned} for scan in stored]
     # published_ms = now: the caller rings right after the commit; if that is lost, the keeper rings again.
     job_rows = [
         {
             "id": new_id(),
             "scan_id": row["id"],
-            "submission_id": submission_id,
+            "submission_id": submission["id"],
             "submission_index": index,
             "status": Status.QUEUED,
             "available_ms": now,
@@ -95,21 +92,11 @@ def submit(
         }
         for index, row in enumerate(scan_rows, 1)
     ]
-    event_rows = [
-        {
-            "job_id": row["id"],
-            "to_status": Status.QUEUED,
-            "fence": 0,
-            "actor": user_id,
-            "reason": "submitted",
-            "at_ms": now,
-        }
-        for row in job_rows
-    ]
+    event = {"to_status": Status.QUEUED, "fence": 0, "actor": user_id, "reason": "submitted", "at_ms": now}
     connection.execute(insert(scans), scan_rows)
     connection.execute(insert(jobs), job_rows)
-    connection.execute(insert(job_events), event_rows)
-    return Submission(submission_id, tuple(str(row["id"]) for row in job_rows), replayed=False)
+    connection.execute(insert(job_events), [event | {"job_id": row["id"]} for row in job_rows])
+    return tuple(str(row["id"]) for row in job_rows)
 
 
 def content_digest(stored: list[StoredScan], label: str | None) -> str:

@@ -57,11 +57,20 @@ def test_the_same_content_is_stored_once(any_storage: Storage) -> None:
     for _ in range(2):
         any_storage.put(io.BytesIO(CONTENT), limit_bytes=10_000)
 
-    any_storage.delete(SHA256)
-    any_storage.delete(SHA256)
+    assert list(any_storage.names(unused_for_s=0)) == [SHA256]
+    assert any_storage.delete(SHA256, unused_for_s=0)
+    assert any_storage.delete(SHA256, unused_for_s=0)
 
     with pytest.raises(MissingObject):
         any_storage.get(SHA256)
+
+
+def test_what_was_put_just_now_is_not_removed(any_storage: Storage) -> None:
+    any_storage.put(io.BytesIO(CONTENT), limit_bytes=10_000)
+
+    assert not any_storage.delete(SHA256, unused_for_s=60)
+    assert list(any_storage.names(unused_for_s=60)) == []
+    assert any_storage.get(SHA256) == CONTENT
 
 
 def test_too_much_is_refused_and_leaves_nothing(any_storage: Storage) -> None:

@@ -66,7 +66,7 @@ def submit_scans() -> Response:
         idempotency_key=request.headers.get("Idempotency-Key"),
     )
     with context.database.read() as connection:
-        rows = {row.id: row for row in find_jobs_in_pages(connection, list(submission.job_ids))}
+        rows = {row.id: row for row in find_jobs(connection, caller().user_id, list(submission.job_ids))}
     made = [job_summary(rows[job_id]) for job_id in submission.job_ids if job_id in rows]
     document = {"jobs": JobSummarySchema(many=True).dump(made)}
     if len(made) == 1:
@@ -75,14 +75,6 @@ def submit_scans() -> Response:
     response.status_code = 200 if submission.replayed else 202
     response.headers["Location"] = made[0]["links"]["self"] if len(made) == 1 else url_for("jobs.read_many")
     return response
-
-
-def find_jobs_in_pages(connection, job_ids: list[str]) -> list:  # type: ignore[no-untyped-def,type-arg]
-    """Return the caller's jobs, however many."""
-    found = []
-    for start in range(0, len(job_ids), 100):
-        found += find_jobs(connection, caller().user_id, job_ids[start : start + 100])
-    return found
 
 
 def read_streams(settings: Settings) -> list[BinaryIO]:

@@ -4,6 +4,8 @@ from marshmallow import Schema, fields, validate
 
 from shared.jobs.states import Phase, Status
 
+MAX_IDS = 200
+
 
 class ProblemSchema(Schema):
     """A refusal (RFC 9457); `code` is stable and listed in docs/api.md."""
@@ -153,7 +155,10 @@ class JobQuerySchema(Schema):
 
     status = fields.String(validate=validate.OneOf([s.value for s in Status]))
     label = fields.String(validate=validate.Length(max=80))
-    ids = fields.String(metadata={"description": "up to 200 ids, comma-separated; other filters do not apply"})
+    ids = fields.String(
+        validate=validate.Length(max=MAX_IDS * 27),
+        metadata={"description": f"up to {MAX_IDS} ids, comma-separated; other filters do not apply"},
+    )
     cursor = fields.String(validate=validate.Length(equal=26))
     limit = fields.Integer(load_default=50, validate=validate.Range(min=1, max=100))
 
