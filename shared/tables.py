@@ -133,6 +133,8 @@ scans = Table(
     Column("label", String(80)),
     Column("created_ms", BigInteger, nullable=False),
     Column("purged_ms", BigInteger),
+    # Holds all that a quota asks for.
+    Index("ix_scans_quota", "user_id", "purged_ms", "size_bytes"),
     **OPTIONS,
 )
 
@@ -169,6 +171,7 @@ jobs = Table(
     Index("ix_jobs_claim", "status", "id"),
     Index("ix_jobs_lease", "status", "lease_until_ms"),
     Index("ix_jobs_ring", "status", "published_ms"),
+    Index("ix_jobs_deleted", "deleted_ms"),
     Index("ix_jobs_user", "user_id", "id"),
     Index("ix_jobs_user_status", "user_id", "status", "id"),
     **OPTIONS,

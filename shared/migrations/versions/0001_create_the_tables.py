@@ -182,6 +182,7 @@ def upgrade() -> None:
         mysql_engine="InnoDB",
     )
     with op.batch_alter_table("scans", schema=None) as batch_op:
+        batch_op.create_index("ix_scans_quota", ["user_id", "purged_ms", "size_bytes"], unique=False)
         batch_op.create_index(batch_op.f("ix_scans_content_sha256"), ["content_sha256"], unique=False)
 
     op.create_table(
@@ -283,6 +284,7 @@ def upgrade() -> None:
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.create_index("ix_jobs_claim", ["status", "id"], unique=False)
         batch_op.create_index("ix_jobs_lease", ["status", "lease_until_ms"], unique=False)
+        batch_op.create_index("ix_jobs_deleted", ["deleted_ms"], unique=False)
         batch_op.create_index("ix_jobs_ring", ["status", "published_ms"], unique=False)
         batch_op.create_index(batch_op.f("ix_jobs_scan_id"), ["scan_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_jobs_submission_id"), ["submission_id"], unique=False)
@@ -440,6 +442,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_jobs_submission_id"))
         batch_op.drop_index(batch_op.f("ix_jobs_scan_id"))
         batch_op.drop_index("ix_jobs_ring")
+        batch_op.drop_index("ix_jobs_deleted")
         batch_op.drop_index("ix_jobs_lease")
         batch_op.drop_index("ix_jobs_claim")
 
@@ -447,6 +450,7 @@ def downgrade() -> None:
     op.drop_table("submissions")
     with op.batch_alter_table("scans", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_scans_content_sha256"))
+        batch_op.drop_index("ix_scans_quota")
 
     op.drop_table("scans")
     with op.batch_alter_table("api_tokens", schema=None) as batch_op:
