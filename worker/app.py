@@ -40,13 +40,14 @@ def check_model(**_: Any) -> None:
     except ContractMismatch as error:
         logger.critical("model refused: %s", error)
         sys.exit(2)
+    keeper.model_sha256 = contract.sha256
     logger.info("model=%s version=%s sha256=%s", contract.name, contract.version, contract.sha256[:12])
 
 
 @signals.worker_ready.connect
-def start_keeper(**_: Any) -> None:
-    """Begin to keep house once the children are forked."""
-    keeper.start()
+def start_keeper(sender: Any, **_: Any) -> None:
+    """Begin to keep house once the children are forked; `sender` is the consumer."""
+    keeper.start(sender)
 
 
 @signals.worker_shutting_down.connect

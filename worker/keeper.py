@@ -7,11 +7,10 @@ import logging
 import socket
 import threading
 import time
+from typing import Any
 
 from celery import Celery
 
-from models.contract import load_contract
-from models.errors import ContractMismatch
 from shared.database import Database
 from shared.errors import ServiceError
 from shared.jobs.reap import due_for_ringing, reap_expired
@@ -21,6 +20,7 @@ from shared.settings import Settings
 from shared.storage import open_storage
 from worker.garbage import collect_garbage, collect_orphans
 from worker.runtime import new_worker_id
+from worker.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
@@ -38,12 +38,16 @@ class Keeper:
         self.app = app
         self.settings = settings
         self.worker_id = new_worker_id()
+        self.model_sha256 = ""
+        self.watchdog = Watchdog(patience_s=settings.ring_again_s)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+    def start(self, consumer: Any) -> None:
+        """Begin; called again with each new connection to the broker."""
+        self.watchdog.consumer = consumer
+        if not self._thread.is_alive():
+            self._thread.start()
 
     def stop(self) -> None:
         """End after the round that is under way."""
@@ -76,25 +80,19 @@ class Keeper:
         reaped = database.run(lambda c: reap_expired(c, actor=self.worker_id, **limits))
         if reaped:
             logger.warning("leases expired count=%d", reaped)
-        if self.broker_is_quiet():
+        waiting = waiting_messages(self.app)
+        self.watchdog.look(waiting)
+        if waiting is not None and waiting < ENOUGH_MESSAGES:
             due = database.run(lambda c: due_for_ringing(c, ring_again_s=settings.ring_again_s))
             if due:
                 logger.info("ringing again count=%d", len(due))
                 ring(self.app, due)
 
-    def broker_is_quiet(self) -> bool:
-        """Tell whether the broker answers and few doorbells lie in it."""
-        waiting = waiting_messages(self.app)
-        return waiting is not None and waiting < ENOUGH_MESSAGES
-
     def note_presence(self, database: Database) -> None:
         """Let people see that this worker is alive, and with which model."""
-        try:
-            sha256 = load_contract(self.settings.model_dir).sha256
-        except ContractMismatch as error:
-            logger.critical("model refused: %s", error)
-            return
         host = socket.gethostname()[:64]
         count = self.settings.worker_processes
-        database.run(lambda c: note_presence(c, self.worker_id, host=host, process_count=count, model_sha256=sha256))
+        database.run(
+            lambda c: note_presence(c, self.worker_id, host=host, process_count=count, model_sha256=self.model_sha256)
+        )
         database.run(forget_silent_workers)

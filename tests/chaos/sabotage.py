@@ -24,7 +24,7 @@ def without_keeper() -> None:
     """Let nobody take jobs back from silent workers or ring again."""
     from worker.keeper import Keeper
 
-    Keeper.start = lambda self: None  # type: ignore[method-assign]
+    Keeper.start = lambda self, consumer: None  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

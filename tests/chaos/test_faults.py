@@ -74,6 +74,18 @@ def test_redis_killed_and_restarted(cluster: Cluster) -> None:
     cluster.assert_all_succeeded_once()
 
 
+def test_redis_killed_again_and_again_while_messages_are_acknowledged(cluster: Cluster) -> None:
+    for _ in range(4):
+        cluster.submit(12)
+        cluster.busy_process()
+        cluster.kill_redis()
+        time.sleep(0.5)
+        cluster.start_redis()
+
+    cluster.settle()
+    cluster.assert_all_succeeded_once()
+
+
 def test_redis_emptied(cluster: Cluster) -> None:
     cluster.submit(30)
     cluster.busy_process()
