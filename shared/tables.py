@@ -93,21 +93,6 @@ login_failures = Table(
     **OPTIONS,
 )
 
-audit_log = Table(
-    "audit_log",
-    metadata,
-    Column("seq", SERIAL, primary_key=True, autoincrement=True),
-    Column("at_ms", BigInteger, nullable=False),
-    Column("actor_id", String(64), nullable=False),
-    Column("action", String(40), nullable=False),
-    Column("object_id", String(64), nullable=False),
-    Column("outcome", String(16), nullable=False),
-    # Each row's digest covers the one before it, so that a changed or removed row shows.
-    Column("previous_sha256", SHA256, nullable=False, unique=True),
-    Column("row_sha256", SHA256, nullable=False),
-    **OPTIONS,
-)
-
 submissions = Table(
     "submissions",
     metadata,

@@ -13,35 +13,6 @@ depends_on = None
 def upgrade() -> None:
     """Bring the tables to this revision."""
     op.create_table(
-        "audit_log",
-        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.Column("actor_id", sa.String(length=64), nullable=False),
-        sa.Column("action", sa.String(length=40), nullable=False),
-        sa.Column("object_id", sa.String(length=64), nullable=False),
-        sa.Column("outcome", sa.String(length=16), nullable=False),
-        sa.Column(
-            "previous_sha256",
-            sa.String(length=64)
-            .with_variant(mysql.CHAR(charset="ascii", collation="ascii_bin", length=64), "mariadb")
-            .with_variant(mysql.CHAR(charset="ascii", collation="ascii_bin", length=64), "mysql"),
-            nullable=False,
-        ),
-        sa.Column(
-            "row_sha256",
-            sa.String(length=64)
-            .with_variant(mysql.CHAR(charset="ascii", collation="ascii_bin", length=64), "mariadb")
-            .with_variant(mysql.CHAR(charset="ascii", collation="ascii_bin", length=64), "mysql"),
-            nullable=False,
-        ),
-        sa.PrimaryKeyConstraint("seq", name=op.f("pk_audit_log")),
-        sa.UniqueConstraint("previous_sha256", name=op.f("uq_audit_log_previous_sha256")),
-        mariadb_charset="utf8mb4",
-        mariadb_engine="InnoDB",
-        mysql_charset="utf8mb4",
-        mysql_engine="InnoDB",
-    )
-    op.create_table(
         "login_failures",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column(
@@ -466,4 +437,3 @@ def downgrade() -> None:
         batch_op.drop_index("ix_login_failures_subject")
 
     op.drop_table("login_failures")
-    op.drop_table("audit_log")
