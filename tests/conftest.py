@@ -19,12 +19,14 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, insert, make_url, text
 from sqlalchemy.exc import OperationalError
 
-from shared.database import Database
+from shared.database import Database, now_ms
 from shared.folder_storage import FolderStorage
+from shared.identifiers import new_id
 from shared.migrate import migrate
+from shared.tables import users
 
 LOCAL_DATABASE = "mysql+pymysql://root@127.0.0.1:3306/test"
 LOCAL_REDIS = "redis://127.0.0.1:6379/15"
@@ -118,6 +120,15 @@ def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url)
     yield database
     database.close()
+
+
+@pytest.fixture
+def user_id(database: Database) -> str:
+    """A user."""
+    identifier = new_id()
+    with database.transaction() as connection:
+        connection.execute(insert(users).values(id=identifier, name="ann", password_hash="-", created_ms=now_ms()))
+    return identifier
 
 
 @pytest.fixture

@@ -6,29 +6,19 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
-from shared.database import Database, now_ms
+from shared.database import Database
 from shared.folder_storage import FolderStorage
-from shared.identifiers import new_id
 from shared.jobs import control
 from shared.jobs.submit import StoredScan, submit
 from shared.settings import load_settings
 from shared.storage import MissingObject, object_path
-from shared.tables import jobs, users
+from shared.tables import jobs
 from worker.garbage import collect_garbage, collect_orphans
 
 SETTINGS = load_settings({"RETENTION_DAYS": "30"})
 HOURS_2 = 7200
-
-
-@pytest.fixture
-def user_id(database: Database) -> str:
-    """A user."""
-    identifier = new_id()
-    with database.transaction() as connection:
-        connection.execute(insert(users).values(id=identifier, name="ann", password_hash="-", created_ms=now_ms()))
-    return identifier
 
 
 def store(storage: FolderStorage, content: bytes, *, age_s: float = HOURS_2) -> str:

@@ -3,15 +3,15 @@
 import threading
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
-from shared.database import Database, now_ms
+from shared.database import Database
 from shared.errors import Conflict, NotFound
 from shared.identifiers import new_id
 from shared.jobs import claim, control, finish, lease, reap
 from shared.jobs.states import Status
 from shared.jobs.submit import StoredScan, Submission, submit
-from shared.tables import job_events, jobs, results, users
+from shared.tables import job_events, jobs, results
 
 RESULT = {
     "tumor_detected": True, "confidence": 0.9, "stage": "II", "stage_rule": "bbox-128", "affected_percent": 3.5,
@@ -24,15 +24,6 @@ LESION = {
 }  # fmt: skip
 MASK = {"kind": "mask", "media_type": "image/png", "content": b"\x89PNG" * 40_000, "content_sha256": "2" * 64}
 OUTCOME = finish.Outcome(RESULT, [LESION], [MASK])
-
-
-@pytest.fixture
-def user_id(database: Database) -> str:
-    """A user."""
-    identifier = new_id()
-    with database.transaction() as connection:
-        connection.execute(insert(users).values(id=identifier, name="ann", password_hash="-", created_ms=now_ms()))
-    return identifier
 
 
 def submit_scans(database: Database, user_id: str, count: int = 1, key: str | None = None) -> Submission:

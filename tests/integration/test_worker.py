@@ -6,15 +6,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 import worker.batch
 from models.errors import ContractMismatch
 from models.phantom import draw_phantom
 from models.segmenter import Segmenter
-from shared.database import Database, now_ms
+from shared.database import Database
 from shared.folder_storage import FolderStorage
-from shared.identifiers import new_id
 from shared.jobs import control
 from shared.jobs.claim import claim_due
 from shared.jobs.invariants import violations
@@ -23,7 +22,7 @@ from shared.jobs.states import Status
 from shared.jobs.submit import StoredScan, submit
 from shared.settings import load_settings
 from shared.storage import object_path
-from shared.tables import artifacts, jobs, lesions, results, users
+from shared.tables import artifacts, jobs, lesions, results
 from worker.batch import work_on
 from worker.runtime import Runtime
 from worker.tasks import work_on_due
@@ -42,15 +41,6 @@ def runtime(database: Database, storage: FolderStorage, segmenter: Segmenter) ->
     """One worker process's runtime."""
     settings = load_settings({"HEARTBEAT_S": "0.1", "BACKOFF_S": "0.001"})
     return Runtime("host:1:a", settings, database, storage, segmenter)
-
-
-@pytest.fixture
-def user_id(database: Database) -> str:
-    """A user."""
-    identifier = new_id()
-    with database.transaction() as connection:
-        connection.execute(insert(users).values(id=identifier, name="ann", password_hash="-", created_ms=now_ms()))
-    return identifier
 
 
 def png(pixels: np.ndarray) -> bytes:
