@@ -6,8 +6,6 @@ import unicodedata
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from sqlalchemy import Connection
-
 from shared.errors import BadUpload, Invalid, ScanRefused
 from shared.jobs.submit import StoredScan, Submission, check_quota, submit
 from web.context import Context
@@ -41,7 +39,8 @@ def receive(
         raise BadUpload(f"An upload may hold {settings.max_files_per_upload} scans at most.", code="too_many_files")
     formats = checked_formats(streams)
 
-    def check(connection: Connection) -> None:
+    # Looked at before anything is stored; uploads run side by side may together go a little over.
+    with context.database.read() as connection:
         check_quota(
             connection,
             user_id,
@@ -50,17 +49,10 @@ def receive(
             max_active_jobs=settings.max_active_jobs,
             max_stored_bytes=settings.max_stored_bytes,
         )
-
-    # Looked at before anything is stored, and again where it counts, for uploads run side by side.
-    with context.database.read() as connection:
-        check(connection)
     stored = store_all(context, streams, formats)
-
-    def insert_all(connection: Connection) -> Submission:
-        check(connection)
-        return submit(connection, user_id, stored, label=label, idempotency_key=idempotency_key)
-
-    submission = context.database.run(insert_all)
+    submission = context.database.run(
+        lambda connection: submit(connection, user_id, stored, label=label, idempotency_key=idempotency_key)
+    )
     if not submission.replayed:
         context.ringer.ring(submission.job_ids)
     return submission

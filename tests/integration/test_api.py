@@ -34,6 +34,11 @@ RESULT = {
     "model_sha256": "0" * 64, "code_version": "0", "input_sha256": "1" * 64, "mask_sha256": "2" * 64,
     "report": REPORT,
 }  # fmt: skip
+# Any bytes will do: what is tested is who may have them.
+PICTURES = [
+    {"kind": kind, "media_type": "image/png", "content": b"picture", "content_sha256": "3" * 64}
+    for kind in ("mask", "preview", "thumbnail", "probability")
+]
 
 
 def post(client: FlaskClient, headers: Headers, *contents: bytes, **fields: str):
@@ -52,7 +57,7 @@ def finish_next(context: Context, *, error: str | None = None) -> None:
         if error:
             fail(connection, claim, code=error, detail="It cannot be read.", actor="w")
         else:
-            assert succeed(connection, claim, Outcome(RESULT), actor="w")
+            assert succeed(connection, claim, Outcome(RESULT, artifacts=PICTURES), actor="w")
 
     context.database.run(work)
 
@@ -275,6 +280,8 @@ def test_no_address_with_an_id_shows_another_users_job(
             assert foreign.json["detail"] == unknown.json["detail"]
             walked += 1
     assert walked >= 11
+    # The test would prove little if the owner saw nothing either.
+    assert client.get(f"/api/v1/jobs/{job_id}/mask.png", headers=ann).data == b"picture"
     assert client.get("/api/v1/jobs", headers=bob).json["jobs"] == []
     assert client.get(f"/api/v1/jobs?ids={job_id}", headers=bob).json["jobs"] == []
 

@@ -234,5 +234,5 @@ def test_a_network_that_is_not_the_contracts_is_refused(tmp_path: Path) -> None:
         file.seek(1000)
         file.write(bytes([byte[0] ^ 1]))
 
-    with pytest.raises(ContractMismatch):
+    with pytest.raises(ContractMismatch, match="SHA-256"):
         Segmenter(tmp_path)
