@@ -361,3 +361,14 @@ def test_an_admin_cannot_lock_everybody_out(boss: Any, context: Context, make_us
     make_user("deputy", is_admin=True)
     assert boss.post(f"{address}/disable").status_code == 409
     assert boss.is_logged_in()
+
+
+def test_the_api_takes_a_login_only_with_the_pages_token(bob: Any) -> None:
+    job = "/api/v1/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV"
+
+    forged = bob.client.post(f"{job}/cancel", environ_overrides=bob.address)
+    own = bob.client.post(f"{job}/cancel", headers={"X-CSRFToken": bob.token}, environ_overrides=bob.address)
+
+    assert (forged.status_code, forged.json["code"]) == (400, "csrf")
+    # Let in, and told that there is no such job.
+    assert (own.status_code, own.json["code"]) == (404, "not_found")
