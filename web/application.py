@@ -18,7 +18,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         SECRET_KEY=secret_key(settings),
         # Uploads raise these for themselves; everything else is a small form.
         MAX_CONTENT_LENGTH=MIB,
-        MAX_FORM_MEMORY_SIZE=64 * 1024,
+        # Above the 64 KiB that Werkzeug reads at a time: at that very size it refuses files that hold a line break.
+        MAX_FORM_MEMORY_SIZE=256 * 1024,
         MAX_FORM_PARTS=settings.max_files_per_upload + 10,
         TRUSTED_HOSTS=[host.strip() for host in settings.trusted_hosts.split(",") if host.strip()] or None,
         SESSION_COOKIE_NAME="__Host-session" if settings.cookie_secure else "session",

@@ -324,6 +324,14 @@ def test_no_file_name_does_harm_or_is_told_again(
     assert name not in caplog.text
 
 
+def test_a_large_scan_full_of_line_breaks_is_taken(client: FlaskClient, ann: Headers) -> None:
+    noise = (np.random.default_rng(1).integers(0, 2, (450, 600)) * 3 + 10).astype(np.uint8)
+    content = encoded(noise, "BMP")
+
+    assert content.count(b"\r") > 100_000
+    assert submit(client, ann, content).status_code == 202
+
+
 def test_a_form_of_two_thousand_parts_is_refused(client: FlaskClient, ann: Headers) -> None:
     data = {f"field{n}": "x" for n in range(2000)} | {"scan": (io.BytesIO(good_png()), "a.png")}
 
