@@ -47,6 +47,7 @@ chaos: $(TEST_READY) ## Kill and freeze things for long: make chaos JOBS=10000 F
 lint: $(TEST_READY) ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 .PHONY: train
 train: $(VENV)/.train-ready ## Train the network: make train DATA=folder ARGS="--minutes 60"

@@ -145,7 +145,7 @@ def mysql_engine(url: str, pool_size: int) -> Engine:
 
 def was_rolled_back(error: BaseException | None) -> bool:
     """Tell whether the server undid the whole transaction, so that running it again is safe."""
-    arguments = getattr(getattr(error, "orig", None), "args", ())
+    arguments: tuple[object, ...] = getattr(getattr(error, "orig", None), "args", ())
     return bool(arguments) and arguments[0] in MYSQL_ROLLED_BACK
 
 

@@ -8,7 +8,7 @@ import time
 class OneLine(logging.Formatter):
     """A formatter that keeps each record on one line, whatever a request put into it."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
     default_msec_format = "%s.%03dZ"
 
     def __init__(self) -> None:

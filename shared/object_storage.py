@@ -87,7 +87,8 @@ class ObjectStorage:
 
 def age_s(facts: dict[str, Any]) -> float:
     """Return the seconds since an object was last put."""
-    return (datetime.now(UTC) - facts["LastModified"]).total_seconds()
+    put_at: datetime = facts["LastModified"]
+    return (datetime.now(UTC) - put_at).total_seconds()
 
 
 @contextmanager

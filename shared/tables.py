@@ -3,6 +3,8 @@
 Times are integer milliseconds since 1970 by the database's clock (`*_ms`), never a host's: `shared.database.now_ms`.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -45,7 +47,7 @@ SHA256 = ascii_char(64)
 PICTURE = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 # SQLite numbers rows by itself only for a column of type INTEGER.
 SERIAL = BigInteger().with_variant(Integer(), "sqlite")
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
     "mariadb_engine": "InnoDB",

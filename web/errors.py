@@ -4,6 +4,7 @@ import logging
 from http import HTTPStatus
 
 from flask import Flask, Response, jsonify, render_template, request
+from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
@@ -68,7 +69,7 @@ def answer_service_error(error: errors.ServiceError) -> Response:
     return response
 
 
-def answer_http_error(error: HTTPException) -> Response:
+def answer_http_error(error: HTTPException) -> ResponseReturnValue:
     """Answer what Flask and its extensions refuse."""
     status = error.code or 500
     if error.response is not None and status < 400:

@@ -42,11 +42,12 @@ def own_jobs(user_id: str, columns: tuple[object, ...]) -> Select:
         .join(submissions, submissions.c.id == jobs.c.submission_id)
         .outerjoin(results, results.c.job_id == jobs.c.id)
     )
-    return (
+    found: Select = (
         select(*columns)  # type: ignore[call-overload]
         .select_from(joined)
         .where(jobs.c.user_id == user_id, jobs.c.deleted_ms.is_(None))
     )
+    return found
 
 
 def find_job(connection: Connection, user_id: str, job_id: str) -> Row:

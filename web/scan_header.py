@@ -5,7 +5,7 @@ import struct
 import warnings
 from typing import BinaryIO
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from shared.errors import BadUpload, ScanRefused, UnreadableScan, UnsupportedType
 
@@ -84,7 +84,7 @@ def check_picture(stream: BinaryIO) -> str:
         raise
     except Image.DecompressionBombError as error:
         raise UnreadableScan("The picture has too many pixels.", code="image_too_large") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise UnsupportedType(
             "This is not a scan we can read; please send PNG, JPEG, BMP, TIFF, WebP or a CT slice in DICOM."
         ) from error
@@ -108,7 +108,7 @@ def check_size(width_px: int, height_px: int) -> None:
 
 def unclosable(stream: BinaryIO) -> BinaryIO:
     """Return a view of a stream that Pillow may close without closing the upload."""
-    return io.BufferedReader(Uncloseable(stream))  # type: ignore[return-value]
+    return io.BufferedReader(Uncloseable(stream))
 
 
 class Uncloseable(io.RawIOBase):

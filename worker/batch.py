@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from sqlalchemy import Connection
@@ -36,7 +37,7 @@ def work_on(runtime: Runtime, claims: list[Claim]) -> None:
         except SystemExit:
             # The worker is being stopped: what is unfinished goes back untouched, for another to take at once.
             for claim in list(pulse.held.values()):
-                runtime.database.run(lambda c, claim=claim: release(c, claim, actor=runtime.worker_id))
+                runtime.database.run(partial(release, claim=claim, actor=runtime.worker_id))
             raise
 
 
@@ -85,7 +86,7 @@ def measure_one(runtime: Runtime, pulse: Pulse, claim: Claim, case: Case, probab
 def end_cancelled(runtime: Runtime, pulse: Pulse, claims: list[Claim]) -> None:
     """End jobs that somebody asked to cancel; of those we lost to others, nothing is written."""
     for claim in claims:
-        write(runtime, claim, lambda c, claim=claim: finish.finish_cancelled(c, claim, actor=runtime.worker_id))
+        write(runtime, claim, partial(finish.finish_cancelled, claim=claim, actor=runtime.worker_id))
         pulse.let_go(claim)
 
 
@@ -102,12 +103,16 @@ def end(runtime: Runtime, pulse: Pulse, claim: Claim, error: Exception) -> None:
     else:
         code, detail = transient_fault(error)
         logger.error("job_id=%s fault code=%s attempt=%d", claim.job_id, code, claim.attempt, exc_info=error)
-        limits = {"max_attempts": runtime.settings.max_attempts, "backoff_s": runtime.settings.backoff_s}
-        write(
-            runtime,
-            claim,
-            lambda c: finish.retry_or_die(c, claim, code=code, detail=detail, actor=runtime.worker_id, **limits),
+        again = partial(
+            finish.retry_or_die,
+            claim=claim,
+            code=code,
+            detail=detail,
+            actor=runtime.worker_id,
+            max_attempts=runtime.settings.max_attempts,
+            backoff_s=runtime.settings.backoff_s,
         )
+        write(runtime, claim, again)
     pulse.let_go(claim)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 
 from sqlalchemy import Connection, Row, select, update
@@ -87,7 +88,7 @@ def purge_scans(database: Database, storage: Storage) -> int:
     )
     with database.read() as connection:
         rows = connection.execute(query).all()
-    return sum(database.run(lambda c, row=row: purge_scan(c, storage, row)) for row in rows)
+    return sum(database.run(partial(purge_scan, storage=storage, row=row)) for row in rows)
 
 
 def purge_scan(connection: Connection, storage: Storage, row: Row) -> bool:

@@ -76,5 +76,6 @@ class Pulse:
         found = self.runtime.database.run(lambda connection: beat(connection, claims, lease_s=lease_s))
         self.cancelled = found.cancel_requested
         for claim in claims:
-            if claim.job_id not in found.owned and self.held.pop(claim.job_id, None):
+            if claim.job_id not in found.owned and claim.job_id in self.held:
+                self.let_go(claim)
                 logger.warning("job_id=%s is no longer ours fence=%d", claim.job_id, claim.fence)

@@ -1,6 +1,6 @@
 """What people do to jobs: cancel, retry, delete."""
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, select, update
 
 from shared.database import now_ms
 from shared.errors import Conflict, NotFound
@@ -30,7 +30,7 @@ def own_job(connection: Connection, user_id: str, job_id: str) -> Row:
 
 def unchanged(row: Row) -> ColumnElement[bool]:
     """The condition that a job is still as it was read."""
-    return (jobs.c.id == row.id) & (jobs.c.status == row.status) & (jobs.c.fence == row.fence)
+    return and_(jobs.c.id == row.id, jobs.c.status == row.status, jobs.c.fence == row.fence)
 
 
 def cancel(connection: Connection, user_id: str, job_id: str) -> Status:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, case, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, select, update
 
 from shared.database import now_ms
 from shared.jobs.claim import Claim
@@ -21,7 +21,7 @@ class Beat:
 
 def owned_by(claim: Claim) -> ColumnElement[bool]:
     """The condition every write of a worker carries: running, and nobody has taken the job since."""
-    return (jobs.c.id == claim.job_id) & (jobs.c.fence == claim.fence) & (jobs.c.status == Status.RUNNING)
+    return and_(jobs.c.id == claim.job_id, jobs.c.fence == claim.fence, jobs.c.status == Status.RUNNING)
 
 
 def beat(connection: Connection, claims: list[Claim], *, lease_s: float) -> Beat:

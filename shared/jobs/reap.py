@@ -39,7 +39,7 @@ def reap_expired(connection: Connection, *, actor: str, max_attempts: int, max_c
             )
         )
         if taken.rowcount:
-            reason = values.get("error_code") or "cancelled"
+            reason = str(values.get("error_code", "cancelled"))
             change = (Status.RUNNING, status)
             record(connection, row.id, change, fence=row.fence + 1, actor=actor, reason=reason)
             reaped += 1

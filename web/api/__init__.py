@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask
+from flask.typing import ResponseReturnValue
 from flask_smorest import Api
 from werkzeug.exceptions import HTTPException
 
@@ -21,7 +22,7 @@ class ProblemApi(Api):
 
     ERROR_SCHEMA = ProblemSchema
 
-    def handle_http_exception(self, error: HTTPException) -> Response:  # type: ignore[override]
+    def handle_http_exception(self, error: HTTPException) -> ResponseReturnValue:
         """Answer what flask-smorest refuses."""
         return answer_http_error(error)
 

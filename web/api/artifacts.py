@@ -3,6 +3,7 @@
 import io
 
 from flask import Response, request
+from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
 
 from shared.errors import NotFound
@@ -30,7 +31,7 @@ def describes(media_type: str):  # type: ignore[no-untyped-def]
 @describes("image/png")
 @blueprint.alt_response(404, schema=ProblemSchema, description="No such picture, or not yet.")
 @requires_caller
-def mask(job_id: str) -> Response:
+def mask(job_id: str) -> ResponseReturnValue:
     """The mask, of the scan's own size: 0 background, 128 liver, 255 tumor."""
     return stored("mask", job_id)
 
@@ -39,7 +40,7 @@ def mask(job_id: str) -> Response:
 @describes("image/jpeg")
 @blueprint.alt_response(404, schema=ProblemSchema, description="No such picture, or not yet.")
 @requires_caller
-def preview(job_id: str) -> Response:
+def preview(job_id: str) -> ResponseReturnValue:
     """The scan as a picture to look at, at most 1024 px."""
     return stored("preview", job_id)
 
@@ -48,7 +49,7 @@ def preview(job_id: str) -> Response:
 @describes("image/jpeg")
 @blueprint.alt_response(404, schema=ProblemSchema, description="No such picture, or not yet.")
 @requires_caller
-def thumbnail(job_id: str) -> Response:
+def thumbnail(job_id: str) -> ResponseReturnValue:
     """A small picture with tumors filled in, for lists."""
     return stored("thumbnail", job_id)
 
@@ -57,7 +58,7 @@ def thumbnail(job_id: str) -> Response:
 @describes("image/png")
 @blueprint.alt_response(404, schema=ProblemSchema, description="No such picture, or not yet.")
 @requires_caller
-def probability(job_id: str) -> Response:
+def probability(job_id: str) -> ResponseReturnValue:
     """The tumor probability on the network's grid, 0 to 255."""
     return stored("probability", job_id)
 
@@ -66,7 +67,7 @@ def probability(job_id: str) -> Response:
 @describes("image/png")
 @blueprint.alt_response(404, schema=ProblemSchema, description="No such picture, or not yet.")
 @requires_caller
-def overlay(job_id: str) -> Response:
+def overlay(job_id: str) -> ResponseReturnValue:
     """The scan with liver, tumors and lesion boxes drawn over it, at most 1024 px."""
     user_id = caller().user_id
     with current().database.read() as connection:
@@ -81,7 +82,7 @@ def overlay(job_id: str) -> Response:
 @describes("application/octet-stream")
 @blueprint.alt_response(404, schema=ProblemSchema, description="No such job.")
 @requires_caller
-def original(job_id: str) -> Response:
+def original(job_id: str) -> ResponseReturnValue:
     """The scan as it was uploaded, to save; never shown inside a page, for it is what a stranger sent."""
     context = current()
     with context.database.read() as connection:
@@ -97,14 +98,14 @@ def original(job_id: str) -> Response:
     return response
 
 
-def stored(kind: str, job_id: str) -> Response:
+def stored(kind: str, job_id: str) -> ResponseReturnValue:
     """Answer with a stored picture."""
     with current().database.read() as connection:
         row = find_artifact(connection, caller().user_id, job_id, kind)
     return picture(row.content, row.media_type, row.content_sha256)
 
 
-def picture(content: bytes, media_type: str, etag: str) -> Response:
+def picture(content: bytes, media_type: str, etag: str) -> ResponseReturnValue:
     """Answer with a picture, or with 304 if the caller has it."""
     response = Response(content, mimetype=media_type)
     response.set_etag(etag)

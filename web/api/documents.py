@@ -55,7 +55,8 @@ def result_whole(row: Row) -> dict[str, Any] | None:
         return None
     columns = {name: getattr(row, name) for name in (*SUMMARY_COLUMNS, *WHOLE_COLUMNS)}
     model = {"name": row.model_name, "version": row.model_version, "sha256": row.model_sha256}
-    return row.report | columns | {"model": model, "intended_use": INTENDED_USE}
+    report: dict[str, Any] = row.report
+    return report | columns | {"model": model, "intended_use": INTENDED_USE}
 
 
 def links(row: Row) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from flask import Response, jsonify, request
+from flask import jsonify, request
+from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
 from marshmallow import RAISE
 
@@ -23,7 +24,7 @@ RETRY_AFTER_S = "1"
 @blueprint.response(200, JobListSchema)
 @blueprint.alt_response(422, schema=ProblemSchema, description="A filter that is not known.")
 @requires_caller
-def read_many(query: dict[str, Any]) -> Response:
+def read_many(query: dict[str, Any]) -> ResponseReturnValue:
     """List jobs, newest first, or ask for many by their ids."""
     user_id = caller().user_id
     ids = query.pop("ids", None)
@@ -45,7 +46,7 @@ def read_many(query: dict[str, Any]) -> Response:
 @blueprint.alt_response(304, description="Unchanged since the given ETag.", success=True)
 @blueprint.alt_response(404, schema=ProblemSchema, description="No such job.")
 @requires_caller
-def read(job_id: str) -> Response:
+def read(job_id: str) -> ResponseReturnValue:
     """Read one job, with its result once it succeeded."""
     with current().database.read() as connection:
         row = find_job(connection, caller().user_id, job_id)
