@@ -72,8 +72,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 def test_a_database_killed_twice_under_load_loses_nothing(server: Server, tmp_path: Path) -> None:
     with open_cluster(tmp_path, server.url) as cluster:
-        cluster.submit(40)
         for _ in range(2):
+            cluster.submit(40)
             cluster.busy_process()
             server.kill()
             time.sleep(1)

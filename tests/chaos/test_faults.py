@@ -28,11 +28,9 @@ def cluster(tmp_path: Path, database_url: str) -> Iterator[Cluster]:
 
 
 def test_killed_worker_processes(cluster: Cluster) -> None:
-    cluster.submit(40)
-
     for _ in range(3):
+        cluster.submit(40)
         os.kill(cluster.busy_process(), signal.SIGKILL)
-        time.sleep(0.3)
 
     cluster.settle()
     cluster.assert_all_succeeded_once()
@@ -156,8 +154,8 @@ def test_cancelling_races_finishing(cluster: Cluster) -> None:
 
 
 def test_workers_restarted_one_after_the_other_burn_no_attempt(cluster: Cluster) -> None:
-    cluster.submit(40)
     for worker in list(cluster.workers):
+        cluster.submit(40)
         cluster.busy_process()
         cluster.start_worker()
         worker.send_signal(signal.SIGTERM)

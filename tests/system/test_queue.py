@@ -83,9 +83,14 @@ def test_200_scans_from_20_clients_end_once_each(running_system: RunningSystem, 
 
 
 def test_a_killed_worker_process_loses_nothing(running_system: RunningSystem, token: str) -> None:
-    content = picture(1)
-    with ThreadPoolExecutor(10) as clients:
-        ids = [job_id for job_id, _ in clients.map(lambda _: post(running_system, token, content), range(80))]
+    # All at once, so that there is work left to lose.
+    response = requests.post(
+        f"{running_system.url}/api/v1/jobs",
+        headers={"Authorization": f"Bearer {token}"},
+        files=[("scan", ("x.png", picture(seed % 10), "image/png")) for seed in range(120)],
+        timeout=60,
+    )
+    ids = [job["id"] for job in response.json()["jobs"]]
     victim = busy_process(running_system)
 
     os.kill(victim, signal.SIGKILL)
