@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from moto.server import ThreadedMotoServer
 
 from shared.errors import ScanTooLarge, StorageFull, StorageUnavailable
 from shared.folder_storage import FolderStorage
@@ -20,8 +21,7 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 @pytest.fixture(scope="session")
 def object_store() -> Iterator[str]:
     """The address of a server that speaks the S3 protocol."""
-    server_module = pytest.importorskip("moto.server")
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
@@ -81,8 +81,10 @@ def test_too_much_is_refused_and_leaves_nothing(any_storage: Storage) -> None:
         any_storage.get(SHA256)
 
 
-def test_a_usable_storage_passes_its_check(any_storage: Storage) -> None:
+def test_a_storage_that_passes_its_check_can_be_used(any_storage: Storage) -> None:
     any_storage.check()
+
+    assert any_storage.put(io.BytesIO(CONTENT), limit_bytes=10_000).sha256 == SHA256
 
 
 def test_a_refused_upload_leaves_no_file(storage: FolderStorage) -> None:
@@ -127,6 +129,8 @@ def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
 
     with pytest.raises(StorageUnavailable):
         FolderStorage(tmp_path / "file").put(io.BytesIO(CONTENT), limit_bytes=10_000)
+    with pytest.raises(StorageUnavailable):
+        FolderStorage(tmp_path / "file").check()
 
 
 def test_old_interrupted_uploads_are_swept_and_young_ones_kept(storage: FolderStorage) -> None:

@@ -1,6 +1,8 @@
 """The pictures of a result, and the scan as it was uploaded."""
 
 import io
+from collections.abc import Callable
+from typing import cast
 
 from flask import Response, request
 from flask.typing import ResponseReturnValue
@@ -8,7 +10,7 @@ from flask_smorest import Blueprint
 
 from shared.errors import NotFound
 from shared.storage import CorruptObject, MissingObject
-from web.api.identity import caller, requires_caller
+from web.api.identity import View, caller, requires_caller
 from web.api.schemas import ProblemSchema
 from web.context import current
 from web.overlay import draw_overlay
@@ -21,52 +23,44 @@ CACHE = "private, max-age=86400"
 NOT_INLINE = "default-src 'none'; sandbox"
 
 
-def describes(media_type: str):  # type: ignore[no-untyped-def]
-    """Document a view that answers with a picture."""
+def picture_view(file_name: str, media_type: str) -> Callable[[View], View]:
+    """Make a function the view, documented and for known callers alone, of one of a job's pictures."""
     content = {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}
-    return blueprint.doc(responses={200: {"description": "The picture.", **content}})
+
+    def decorate(view: View) -> View:
+        view = requires_caller(view)
+        view = blueprint.alt_response(404, schema=ProblemSchema, description="No such picture, or not yet.")(view)
+        view = blueprint.doc(responses={200: {"description": "The picture.", **content}})(view)
+        return cast(View, blueprint.route(f"/jobs/<job_id>/{file_name}", methods=["GET"])(view))
+
+    return decorate
 
 
-@blueprint.route("/jobs/<job_id>/mask.png", methods=["GET"])
-@describes("image/png")
-@blueprint.alt_response(404, schema=ProblemSchema, description="No such picture, or not yet.")
-@requires_caller
+@picture_view("mask.png", "image/png")
 def mask(job_id: str) -> ResponseReturnValue:
     """The mask, of the scan's own size: 0 background, 128 liver, 255 tumor."""
     return stored("mask", job_id)
 
 
-@blueprint.route("/jobs/<job_id>/preview.jpg", methods=["GET"])
-@describes("image/jpeg")
-@blueprint.alt_response(404, schema=ProblemSchema, description="No such picture, or not yet.")
-@requires_caller
+@picture_view("preview.jpg", "image/jpeg")
 def preview(job_id: str) -> ResponseReturnValue:
     """The scan as a picture to look at, at most 1024 px."""
     return stored("preview", job_id)
 
 
-@blueprint.route("/jobs/<job_id>/thumbnail.jpg", methods=["GET"])
-@describes("image/jpeg")
-@blueprint.alt_response(404, schema=ProblemSchema, description="No such picture, or not yet.")
-@requires_caller
+@picture_view("thumbnail.jpg", "image/jpeg")
 def thumbnail(job_id: str) -> ResponseReturnValue:
     """A small picture with tumors filled in, for lists."""
     return stored("thumbnail", job_id)
 
 
-@blueprint.route("/jobs/<job_id>/probability.png", methods=["GET"])
-@describes("image/png")
-@blueprint.alt_response(404, schema=ProblemSchema, description="No such picture, or not yet.")
-@requires_caller
+@picture_view("probability.png", "image/png")
 def probability(job_id: str) -> ResponseReturnValue:
     """The tumor probability on the network's grid, 0 to 255."""
     return stored("probability", job_id)
 
 
-@blueprint.route("/jobs/<job_id>/overlay.png", methods=["GET"])
-@describes("image/png")
-@blueprint.alt_response(404, schema=ProblemSchema, description="No such picture, or not yet.")
-@requires_caller
+@picture_view("overlay.png", "image/png")
 def overlay(job_id: str) -> ResponseReturnValue:
     """The scan with liver, tumors and lesion boxes drawn over it, at most 1024 px."""
     user_id = caller().user_id
@@ -78,10 +72,7 @@ def overlay(job_id: str) -> ResponseReturnValue:
     return picture(drawn, "image/png", f"overlay-{marks.content_sha256}")
 
 
-@blueprint.route("/jobs/<job_id>/original", methods=["GET"])
-@describes("application/octet-stream")
-@blueprint.alt_response(404, schema=ProblemSchema, description="No such job.")
-@requires_caller
+@picture_view("original", "application/octet-stream")
 def original(job_id: str) -> ResponseReturnValue:
     """The scan as it was uploaded, to save; never shown inside a page, for it is what a stranger sent."""
     context = current()
