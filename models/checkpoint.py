@@ -41,7 +41,7 @@ def load(path: Path, *, parts: dict[str, Any], config: dict[str, Any]) -> Progre
         ValueError: it belongs to a network of another shape.
     """
     stored = read(path)
-    for name in ("width", "side"):
+    for name in ("recipe", "width", "side"):
         if stored["config"][name] != config[name]:
             raise ValueError(f"{path} was trained with {name}={stored['config'][name]}, not {config[name]}.")
     for name, part in parts.items():

@@ -1,6 +1,7 @@
 """Choose thresholds, smallest lesion and calibration. On validation slices only: the test split has no say here."""
 
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -8,23 +9,25 @@ import numpy as np
 from models.comparison import parts
 from models.contract import Contract
 from models.dataset import NATIVE_SIDE
-from models.measure import peak_logit
+from models.measure import brightest_logit
 from models.metrics import fit_platt
-from models.postprocess import LIVER, TUMOR, find_liver, limit_to_liver, to_scan_grid
+from models.postprocess import LIVER, TUMOR, locate, to_scan_grid
 from models.predictions import Prediction
 from models.report import dice
 
-LIVER_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
-TUMOR_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+LIVER_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+TUMOR_THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+TUMOR_PEAKS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
 SMALLEST_LESIONS_PX = (4, 8, 16, 24, 32, 48)
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """What is marked as tumor in one slice at one threshold: size and overlap with the truth of each part, px."""
+    """What is marked as tumor in one slice at one threshold: size and overlap with the truth, px, and peak of each."""
 
     sizes: np.ndarray
     overlaps: np.ndarray
+    peaks: np.ndarray
 
 
 def choose_settings(predictions: list[Prediction], contract: Contract) -> tuple[Contract, list[dict[str, Any]]]:
@@ -34,13 +37,14 @@ def choose_settings(predictions: list[Prediction], contract: Contract) -> tuple[
         predictions: of validation slices.
         contract: the network's, with any settings.
     """
-    contract = replace(contract, thresholds=(choose_liver_threshold(predictions), contract.thresholds[1]))
-    tumors = [tumor_near_liver(prediction, contract) for prediction in predictions]
+    if contract.knows_liver:
+        contract = replace(contract, thresholds=contract.thresholds._replace(liver=choose_liver_threshold(predictions)))
+    tumors = [locate(each.probabilities, shape_of(each), contract)[1] for each in predictions]
     tried = try_tumor_settings(predictions, tumors)
     best = max(tried, key=lambda row: row["score"])
     chosen = replace(
         contract,
-        thresholds=(contract.thresholds[0], best["threshold"]),
+        thresholds=contract.thresholds._replace(tumor=best["threshold"], tumor_peak=best["peak"]),
         min_lesion_share=best["smallest_px"] / NATIVE_SIDE**2,
         calibration=fit_calibration(predictions, tumors),
     )
@@ -65,14 +69,8 @@ def shape_of(prediction: Prediction) -> tuple[int, int]:
     return height, width
 
 
-def tumor_near_liver(prediction: Prediction, contract: Contract) -> np.ndarray:
-    """Return the tumor probability on the scan's grid, (H, W) float32, nought far from the liver, as serving has it."""
-    liver, tumor = to_scan_grid(prediction.probabilities, shape_of(prediction))
-    return limit_to_liver(tumor, find_liver(liver, contract), contract)
-
-
 def try_tumor_settings(predictions: list[Prediction], tumors: list[np.ndarray]) -> list[dict[str, Any]]:
-    """Return how each tumor threshold and smallest lesion fares.
+    """Return how each tumor threshold, peak and smallest lesion fares.
 
     The score is the mean of global Dice, Dice per scan and the slice's Youden index: Dice alone would take specks, of
     few pixels but each a false alarm.
@@ -82,18 +80,26 @@ def try_tumor_settings(predictions: list[Prediction], tumors: list[np.ndarray]) 
     true = np.array([truth.sum() for truth in truths])
     tried = []
     for threshold in TUMOR_THRESHOLDS:
-        candidates = [find_candidates(tumor >= threshold, truth) for tumor, truth in zip(tumors, truths, strict=True)]
-        for smallest_px in SMALLEST_LESIONS_PX:
-            found = np.array([c.sizes[c.sizes >= smallest_px].sum() for c in candidates])
-            both = np.array([c.overlaps[c.sizes >= smallest_px].sum() for c in candidates])
-            tried.append({"threshold": threshold, "smallest_px": smallest_px} | judge(scans, true, found, both))
+        candidates = [find_candidates(tumor, threshold, truth) for tumor, truth in zip(tumors, truths, strict=True)]
+        slices = np.repeat(np.arange(len(candidates)), [len(c.sizes) for c in candidates])
+        sizes, overlaps, peaks = (
+            np.concatenate([getattr(c, name) for c in candidates]) for name in ("sizes", "overlaps", "peaks")
+        )
+        for peak, smallest_px in product((p for p in TUMOR_PEAKS if p >= threshold), SMALLEST_LESIONS_PX):
+            kept = (peaks >= peak) & (sizes >= smallest_px)
+            found, both = (np.bincount(slices[kept], of[kept], len(true)) for of in (sizes, overlaps))
+            row = {"threshold": threshold, "peak": peak, "smallest_px": smallest_px}
+            tried.append(row | judge(scans, true, found, both))
     return tried
 
 
-def find_candidates(marked: np.ndarray, truth: np.ndarray) -> Candidates:
-    """Return the 8-connected parts of what is marked, both (H, W) bool."""
+def find_candidates(tumor: np.ndarray, threshold: float, truth: np.ndarray) -> Candidates:
+    """Return the 8-connected parts at a threshold of a probability, (H, W) float32, beside the truth, (H, W) bool."""
+    marked = tumor >= threshold
     labels, sizes = parts(marked)
-    return Candidates(sizes, np.bincount(labels[truth], minlength=len(sizes) + 1)[1:])
+    peaks = np.zeros(len(sizes) + 1, np.float32)
+    np.maximum.at(peaks, labels[marked], tumor[marked])
+    return Candidates(sizes, np.bincount(labels[truth], minlength=len(sizes) + 1)[1:], peaks[1:])
 
 
 def judge(scans: np.ndarray, true: np.ndarray, found: np.ndarray, both: np.ndarray) -> dict[str, float]:
@@ -111,7 +117,7 @@ def judge(scans: np.ndarray, true: np.ndarray, found: np.ndarray, both: np.ndarr
 
 
 def fit_calibration(predictions: list[Prediction], tumors: list[np.ndarray]) -> tuple[float, float]:
-    """Return slope and offset that turn the highest tumor probability near the liver into the chance of a tumor."""
+    """Return slope and offset that turn the brightest tumor pixels near the liver into the chance of a tumor."""
     positive = np.array([prediction.info.tumor_px > 0 for prediction in predictions])
-    slope, offset = fit_platt(np.array([peak_logit(tumor) for tumor in tumors]), positive)
+    slope, offset = fit_platt(np.array([brightest_logit(tumor) for tumor in tumors]), positive)
     return round(slope, 5), round(offset, 5)

@@ -1,13 +1,13 @@
 """How one slice's result compares with the expert's mask: counts that any measure can be made of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from models.contract import Contract
 from models.measure import Measurement
-from models.postprocess import LIVER, TUMOR, drop_specks
+from models.postprocess import LIVER, TUMOR, mark_lesions
 
 # A lesion counts as found when at least this share of its pixels is marked.
 FOUND_SHARE = 0.25
@@ -77,15 +77,16 @@ def compare(
 
 
 def sweep_thresholds(tumor_probability: np.ndarray, truth: np.ndarray, contract: Contract) -> tuple[LesionCount, ...]:
-    """Count lesions at each tumor threshold of the FROC curve.
+    """Count lesions at each peak a lesion may have to reach, for the FROC curve.
 
     Args:
         tumor_probability: (H, W) float32, near the liver.
         truth: (H, W) uint8 of 0, 128, 255.
-        contract: its smallest lesion holds.
+        contract: its smallest lesion holds, and its outline where the peak is higher.
     """
-    smallest_px = round(contract.min_lesion_share * truth.size)
-    marks = (drop_specks(tumor_probability >= threshold, smallest_px) for threshold in SWEEP)
+    thresholds = contract.thresholds
+    lowered = (thresholds._replace(tumor=min(thresholds.tumor, peak), tumor_peak=peak) for peak in SWEEP)
+    marks = (mark_lesions(tumor_probability, replace(contract, thresholds=each)) for each in lowered)
     return tuple(count_lesions(truth == TUMOR, marked) for marked in marks)
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from models.errors import ContractMismatch
 
@@ -15,16 +15,31 @@ REQUIRED = (
 )  # fmt: skip
 
 
+class Thresholds(NamedTuple):
+    """Probabilities from which something counts.
+
+    Attributes:
+        liver: a pixel as liver.
+        tumor: a pixel as tumor, in a lesion.
+        tumor_peak: a lesion as one, by its brightest pixel. The outline is thus drawn lower than the verdict.
+    """
+
+    liver: float
+    tumor: float
+    tumor_peak: float
+
+
 @dataclass(frozen=True)
 class Contract:
     """What serving needs of the contract; `facts` holds all of it.
 
     Attributes:
         side: the network's input side, px.
-        thresholds: probability from which a pixel counts, for liver and tumor.
+        knows_liver: whether it gives liver and tumor, or tumor alone.
+        thresholds: probabilities from which pixels and lesions count.
         min_lesion_share: lesions below this share of the network's grid are noise.
         liver_margin_share: how far outside the found liver tumor may reach, as a share of the picture's side.
-        calibration: slope and offset on the logit of a slice's highest tumor probability.
+        calibration: slope and offset on the logit of a slice's brightest tumor pixels.
     """
 
     name: str
@@ -34,7 +49,8 @@ class Contract:
     input_name: str
     output_name: str
     side: int
-    thresholds: tuple[float, float]
+    knows_liver: bool
+    thresholds: Thresholds
     min_lesion_share: float
     liver_margin_share: float
     calibration: tuple[float, float]
@@ -74,7 +90,8 @@ def read_facts(facts: dict[str, Any], path: Path) -> Contract:
         input_name=facts["input"]["name"],
         output_name=facts["output"]["name"],
         side=facts["input"]["shape"][-1],
-        thresholds=(facts["thresholds"]["liver"], facts["thresholds"]["tumor"]),
+        knows_liver=facts["output"]["shape"][1] == 2,
+        thresholds=Thresholds(**facts["thresholds"]),
         min_lesion_share=facts["min_lesion_share"],
         liver_margin_share=facts["liver_margin_share"],
         calibration=(facts["calibration"]["slope"], facts["calibration"]["offset"]),

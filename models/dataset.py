@@ -1,6 +1,7 @@
 """The training data: slices in memory, drawn with balance, and augmented. Its origin: `docs/model-card.md`."""
 
 import csv
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,13 @@ from models.preprocess import preprocess
 
 LIVER, TUMOR = 128, 255
 NATIVE_SIDE = 224
+# Tumor of a slice, px at the native side, from which the next size begins.
+TUMOR_SIZES_PX = (20, 100, 500)
+POSITIVE_SHARE = 0.6
+BEND_KNOTS = 5
+BEND_SHARE = 0.04
+GRAFT_EDGE_PX = 1.0
+GRAFT_LEAST_PX = 20
 
 
 @dataclass(frozen=True)
@@ -66,27 +74,57 @@ def load_slices(root: Path, split: str, side: int, *, every: int = 1) -> Slices:
     return Slices(infos, images, masks)
 
 
+def size_bin(tumor_px: int) -> int:
+    """Return which of the sizes told apart in the evaluation a slice's tumor has."""
+    return int(np.searchsorted(TUMOR_SIZES_PX, tumor_px, side="right"))
+
+
 def sampling_weights(infos: list[SliceInfo]) -> np.ndarray:
     """Return how often to draw each slice, (N,) float64, in all 1.
 
     Six in ten drawn have tumor, about as many as the training slices have. The square root keeps a person of 500
-    slices ahead of one of 20, but not 25 times.
+    slices ahead of one of 20, but not 25 times; and so with sizes of tumor.
     """
-    persons = {info.person for info in infos}
-    count = {person: sum(info.person == person for info in infos) for person in persons}
-    positive_share = sum(info.tumor_px > 0 for info in infos) / len(infos)
-    weights: np.ndarray = np.array(
-        [
-            (1 / np.sqrt(count[info.person])) * (0.6 / positive_share if info.tumor_px else 0.4 / (1 - positive_share))
-            for info in infos
-        ]
+    persons = Counter(info.person for info in infos)
+    sizes = Counter(size_bin(info.tumor_px) for info in infos if info.tumor_px)
+    weights = np.array(
+        [(persons[info.person] * (sizes[size_bin(info.tumor_px)] or 1)) ** -0.5 for info in infos], np.float64
     )
+    positive = np.array([info.tumor_px > 0 for info in infos])
+    for group, share in ((positive, POSITIVE_SHARE), (~positive, 1 - POSITIVE_SHARE)):
+        weights[group] *= share / weights[group].sum()
     shares: np.ndarray = weights / weights.sum()
     return shares
 
 
+def bend(side: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each pixel of a softly bent slice comes from, two (side, side) float32: columns and rows."""
+    pull = random.uniform(-1, 1, (2, BEND_KNOTS, BEND_KNOTS)).astype(np.float32) * np.float32(BEND_SHARE * side)
+    columns, rows = (cv2.resize(axis, (side, side), interpolation=cv2.INTER_CUBIC) for axis in pull)
+    at = np.arange(side, dtype=np.float32)
+    return columns + at, rows + at[:, None]
+
+
+def graft(
+    grey: np.ndarray, mask: np.ndarray, donor_grey: np.ndarray, donor_mask: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a slice with another slice's tumor in its liver, as bright against this liver as against its own.
+
+    Tumors differ more between persons than livers do, and the persons are few. All are (S, S): greys float32 in 0..1,
+    masks uint8 of 0, 128, 255. The slice comes back as it was where either has no liver or hardly any would be moved.
+    """
+    liver, donor_liver = mask == LIVER, donor_mask == LIVER
+    place = (donor_mask == TUMOR) & liver
+    if place.sum() < GRAFT_LEAST_PX or not donor_liver.any():
+        return grey, mask
+    brighter = np.median(grey[liver]) - np.median(donor_grey[donor_liver])
+    share = cv2.GaussianBlur(place.astype(np.float32), (0, 0), GRAFT_EDGE_PX)  # no seam to learn
+    grafted = grey + share * (donor_grey + brighter - grey)
+    return np.clip(grafted, 0, 1).astype(np.float32), np.where(place, np.uint8(TUMOR), mask)
+
+
 def augment(image: np.ndarray, mask: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Turn, scale, shift and re-grey a slice the way another patient or scanner might; never mirror it.
+    """Turn, scale, bend, shift and re-grey a slice the way another patient or scanner might; never mirror it.
 
     Mirroring would put the liver on the other side, which no patient of this data has.
 
@@ -99,18 +137,31 @@ def augment(image: np.ndarray, mask: np.ndarray, random: np.random.Generator) ->
         (S, S) float32 in 0..1, and the mask moved alike.
     """
     side = image.shape[0]
-    turn = cv2.getRotationMatrix2D((side / 2, side / 2), random.uniform(-15, 15), random.uniform(0.8, 1.25))
-    turn[:, 2] += random.uniform(-0.08, 0.08, 2) * side
+    turn = cv2.getRotationMatrix2D((side / 2, side / 2), random.uniform(-20, 20), 2 ** random.uniform(-0.4, 0.5))
+    turn[0] *= 2 ** random.uniform(-0.2, 0.2)
+    turn[:, 2] += random.uniform(-0.1, 0.1, 2) * side
     image = cv2.warpAffine(image, turn, (side, side), flags=cv2.INTER_LINEAR)
     mask = cv2.warpAffine(mask, turn, (side, side), flags=cv2.INTER_NEAREST)
+    if random.random() < 0.5:
+        columns, rows = bend(side, random)
+        image = cv2.remap(image, columns, rows, cv2.INTER_LINEAR)
+        mask = cv2.remap(mask, columns, rows, cv2.INTER_NEAREST)
     grey: np.ndarray = image.astype(np.float32) / 255
-    grey = grey ** random.uniform(0.7, 1.4)
-    grey = (grey - 0.5) * random.uniform(0.85, 1.2) + 0.5 + random.uniform(-0.08, 0.08)
+    grey = grey ** np.float32(random.uniform(0.65, 1.5))
+    grey = (grey - 0.5) * np.float32(random.uniform(0.8, 1.25)) + np.float32(0.5 + random.uniform(-0.1, 0.1))
     if random.random() < 0.3:
         grey = cv2.GaussianBlur(grey, (0, 0), random.uniform(0.3, 1.2))
+    if random.random() < 0.2:
+        coarse = cv2.resize(grey, None, fx=(share := random.uniform(0.4, 0.8)), fy=share, interpolation=cv2.INTER_AREA)
+        grey = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_LINEAR)
     if random.random() < 0.5:
-        grey = grey + random.normal(0, random.uniform(0.005, 0.05), grey.shape).astype(np.float32)
+        grey = grey + random.standard_normal(grey.shape, np.float32) * np.float32(random.uniform(0.005, 0.05))
     return np.clip(grey, 0, 1), mask
+
+
+def plain(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a slice as `augment` does, unchanged: (S, S) float32 in 0..1, and the mask."""
+    return image.astype(np.float32) / 255, mask
 
 
 def targets(mask: np.ndarray) -> np.ndarray:

@@ -67,7 +67,8 @@ def read_dicom(data: bytes) -> Scan:
     if str(dataset.get("PhotometricInterpretation")) == "MONOCHROME1" and not is_ct_hu(dataset):
         pixels = 255 - pixels
     calibrated = is_ct_hu(dataset)
-    return Scan(pixels, spacing_mm, "dicom", calibrated, () if calibrated else ("uncalibrated",))
+    declared = {"uncalibrated": not calibrated, "burned_in_text": dataset.get("BurnedInAnnotation") == "YES"}
+    return Scan(pixels, spacing_mm, "dicom", calibrated, tuple(code for code, holds in declared.items() if holds))
 
 
 def check_preamble(preamble: bytes) -> None:

@@ -12,9 +12,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from models.comparison import Comparison, compare, sweep_thresholds
 from models.contract import Contract
 from models.pipeline import interpret
+from models.postprocess import TUMOR
 from models.predictions import Prediction, predict_split
 from models.report import make_report
 from models.segmenter import Segmenter
@@ -23,6 +26,8 @@ from models.segmenter import Segmenter
 def compare_prediction(prediction: Prediction, contract: Contract) -> Comparison:
     """Interpret one prediction as serving does and compare it with the expert's mask."""
     info, truth = prediction.info, prediction.truth
+    if not contract.knows_liver:
+        truth = np.where(truth == TUMOR, truth, 0)
     result = interpret(prediction.scan, prediction.probabilities, contract)
     return compare(
         (info.scan, info.person, info.name),
@@ -39,7 +44,7 @@ def evaluate(
     """Return every slice of a split compared, and the report made of them."""
     rows = [compare_prediction(prediction, contract) for prediction in predictions]
     heading = {"split": split, "model": contract.name, "version": contract.version, "sha256": contract.sha256}
-    return rows, heading | make_report(rows)
+    return rows, heading | make_report(rows, liver=contract.knows_liver)
 
 
 def summary(report: dict[str, Any]) -> str:
@@ -71,9 +76,11 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / f"{args.split}.json").write_text(json.dumps(report, indent=1) + "\n")
     if find_spec("matplotlib"):
+        from models.failures import draw_failures, pick_failures
         from models.plots import draw_plots
 
         draw_plots(rows, report, args.out)
+        draw_failures(pick_failures(rows), args.data, args.split, segmenter, args.out)
     print(summary(report))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from models.preprocess import PREPROCESSING
 
-NAME = "liver-tumor-dilated-unet"
+NAME = "hepaq-liver-tumor"
 INTENDED_USE = (
     "Research and teaching only. Not a medical device; not for diagnosis, staging or treatment decisions. Axial "
     "abdominal CT slices that show the liver, liver on the picture's left."
@@ -26,6 +26,8 @@ DATA = {
     "window_hu": [-200, 250],
     "choices": "all on val",
 }
+CALIBRATION = "Platt, on the mean logit of the brightest tumor pixels"
+CHANNELS = ["liver, tumor included", "tumor"]
 LIMITS = [
     "Only slices with liver were seen; false alarms on chest or pelvis are unknown.",
     "The expert masks are known to miss very small lesions.",
@@ -33,8 +35,8 @@ LIMITS = [
 ]
 
 
-def describe_ports(side: int) -> dict[str, Any]:
-    """Return what goes in and comes out, for an input side in px."""
+def describe_ports(side: int, channels: list[str]) -> dict[str, Any]:
+    """Return what goes in and comes out, for an input side in px and the names of the output's channels."""
     axes = ["slice", "channel", "row", "column"]
     return {
         "input": {
@@ -48,10 +50,10 @@ def describe_ports(side: int) -> dict[str, Any]:
         },
         "output": {
             "name": "probabilities",
-            "shape": [None, 2, side, side],
+            "shape": [None, len(channels), side, side],
             "axes": axes,
             "dtype": "float32",
-            "channels": ["liver, tumor included", "tumor"],
+            "channels": channels,
         },
     }
 
@@ -68,20 +70,25 @@ def make_facts(
         "file": file,
         "sha256": sha256,
         "opset": opset,
-        **describe_ports(side),
+        **describe_ports(side, CHANNELS[-run["channels"] :]),
         "preprocessing": PREPROCESSING,
-        "thresholds": {"liver": 0.5, "tumor": 0.5},
+        "thresholds": {"liver": 0.5, "tumor": 0.5, "tumor_peak": 0.5},
         "min_lesion_share": 8 / 224**2,
         "liver_margin_share": 0.02,
-        "calibration": {"method": "Platt, on the logit of the highest tumor probability", "slope": 1.0, "offset": 0.0},
-        "architecture": {"network": "dilated U-Net, BatchNorm", "width": config["width"]},
+        "calibration": {
+            "method": CALIBRATION,
+            "slope": 1.0,
+            "offset": 0.0,
+        },
+        "architecture": {"network": run["title"], "width": config["width"], "parameters": run["parameters"]},
         "training": {
             "data": DATA,
-            "phantom_share": config.get("phantom_share", 0.05),
+            "phantom_share": config["phantom_share"],
             "minutes": round(progress["elapsed_s"] / 60, 1),
             "minutes_planned": config["minutes"],
             "steps": progress["steps"],
             "batch": config["batch"],
+            "begun_from": config["begun_from"],
             "seed": config["seed"],
         },
         "licence": LICENCE,

@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from models.postprocess import TUMOR
+from models.postprocess import TUMOR, bounding_box
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,15 @@ def find_lesions(
         spacing_mm: (down the rows, along a row) or None.
     """
     tumor = (mask == TUMOR).astype(np.uint8)
-    count, labels, stats, centroids = cv2.connectedComponentsWithStats(tumor, connectivity=8)
+    if not tumor.any():
+        return ()
+    box = bounding_box(tumor)
+    count, inside, stats, centroids = cv2.connectedComponentsWithStats(tumor[box], connectivity=8)
+    labels = np.zeros(tumor.shape, inside.dtype)
+    labels[box] = inside
+    corner = (box[1].start, box[0].start)
+    stats[:, : cv2.CC_STAT_WIDTH] += np.array(corner, stats.dtype)
+    centroids += corner
     order = sorted(range(1, count), key=lambda label: (-stats[label, cv2.CC_STAT_AREA], label))
     return tuple(
         measure_lesion(number, labels, label, stats[label], centroids[label], tumor_probability, spacing_mm)

@@ -1,4 +1,4 @@
-"""What training minimises: cross-entropy and Dice over the batch, liver and tumor side by side."""
+"""What training minimises: cross-entropy and Dice, liver and tumor side by side, and a slice's verdict."""
 
 import torch
 from torch import Tensor
@@ -8,6 +8,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 TUMOR_POSITIVE_WEIGHT = 3.0
 TUMOR_DICE_WEIGHT = 1.5
 SMOOTHING_PX = 50.0
+# A slice is called by its brightest tumor pixels; so many of them are trained to agree with whether it has tumor.
+VERDICT_PX = 16
+VERDICT_WEIGHT = 0.2
 
 
 def soft_dice(probabilities: Tensor, truth: Tensor) -> Tensor:
@@ -20,9 +23,20 @@ def soft_dice(probabilities: Tensor, truth: Tensor) -> Tensor:
     return (2 * overlap + SMOOTHING_PX) / (total + SMOOTHING_PX)
 
 
+def verdict_loss(tumor_logits: Tensor, truth: Tensor) -> Tensor:
+    """Return the cross-entropy of calling slices by their brightest pixels; both (B, S, S)."""
+    brightest = tumor_logits.flatten(1).topk(VERDICT_PX).values.mean(1)
+    return binary_cross_entropy_with_logits(brightest, truth.amax((1, 2)))
+
+
 def liver_tumor_loss(logits: Tensor, truth: Tensor) -> Tensor:
     """Return the loss of (B, 2, S, S) logits against (B, 2, S, S) truth of 0 and 1, channels liver and tumor."""
     weight = torch.tensor([1.0, TUMOR_POSITIVE_WEIGHT], device=logits.device).view(1, 2, 1, 1)
     entropy = binary_cross_entropy_with_logits(logits, truth, pos_weight=weight)
     liver, tumor = 1 - soft_dice(torch.sigmoid(logits), truth)
-    return entropy + liver + TUMOR_DICE_WEIGHT * tumor
+    return entropy + liver + TUMOR_DICE_WEIGHT * tumor + VERDICT_WEIGHT * verdict_loss(logits[:, 1], truth[:, 1])
+
+
+def tumor_dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Return the ancestor's loss, Dice alone, of (B, 1, S, S) logits against the tumor of (B, 2, S, S) truth."""
+    return 1 - soft_dice(torch.sigmoid(logits), truth[:, 1:]).mean()

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.contract import Contract
 from models.measure import Measurement, measure
-from models.postprocess import compose_mask, find_liver, limit_to_liver, to_scan_grid
+from models.postprocess import compose_mask, locate
 from models.preprocess import preprocess
 from models.scan_type import Scan
 from models.segmenter import Segmenter
@@ -36,9 +36,7 @@ def infer(scans: list[Scan], segmenter: Segmenter) -> np.ndarray:
 def interpret(scan: Scan, probabilities: np.ndarray, contract: Contract) -> Interpretation:
     """Turn one scan's probabilities, (2, S, S) float32, into its mask and measurement on its own grid."""
     height, width = scan.pixels.shape
-    liver_probability, tumor_probability = to_scan_grid(probabilities, (height, width))
-    liver = find_liver(liver_probability, contract)
-    tumor_probability = limit_to_liver(tumor_probability, liver, contract)
+    liver, tumor_probability = locate(probabilities, (height, width), contract)
     mask = compose_mask(liver, tumor_probability, contract)
     measurement = measure(mask, tumor_probability, scan.spacing_mm, calibration=contract.calibration)
     return Interpretation(mask, measurement, tumor_probability)

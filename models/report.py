@@ -25,10 +25,12 @@ def column(rows: list[Comparison], name: str) -> np.ndarray:
     return np.array([getattr(row, name) for row in rows])
 
 
-def make_report(rows: list[Comparison]) -> dict[str, Any]:
-    """Return every figure, as JSON would have it."""
+def make_report(rows: list[Comparison], *, liver: bool = True) -> dict[str, Any]:
+    """Return every figure, as JSON would have it; without those of the liver where the network does not know it."""
     persons = [row.person for row in rows]
-    figures = segmentation_measures(rows) | slice_measures(rows)
+    figures = segmentation_measures(rows, ("liver", "tumor") if liver else ("tumor",)) | slice_measures(rows)
+    if liver:
+        figures |= {"pixel_accuracy": pixel_accuracy(rows)}
     return {
         "slices": len(rows),
         "slices_with_tumor": int((column(rows, "tumor_true") > 0).sum()),
@@ -37,8 +39,8 @@ def make_report(rows: list[Comparison]) -> dict[str, Any]:
         "figures": {name: with_interval(measure, persons) for name, measure in figures.items()},
         "confusion": confusion(rows),
         "lesions": lesion_report(rows),
-        "per_scan": per_scan(rows),
-        "affected_percent": affected_report(rows),
+        "per_scan": per_scan(rows, liver=liver),
+        "affected_percent": affected_report(rows) if liver else None,
         "calibration": calibration_curve(column(rows, "confidence"), column(rows, "tumor_true") > 0),
     }
 
@@ -71,17 +73,23 @@ def dice_per_scan(counts: np.ndarray, scans: np.ndarray, indices: np.ndarray) ->
     return float(np.average(2 * both[present] / (true + found)[present], weights=times[present]))
 
 
-def segmentation_measures(rows: list[Comparison]) -> dict[str, Callable[[np.ndarray], float]]:
+def segmentation_measures(rows: list[Comparison], organs: tuple[str, ...]) -> dict[str, Callable[[np.ndarray], float]]:
     """Return measures of overlap, each a function of slice indices."""
     scans = np.unique(column(rows, "scan"), return_inverse=True)[1]
     measures: dict[str, Callable[[np.ndarray], float]] = {}
-    for organ in ("liver", "tumor"):
+    for organ in organs:
         counts = np.stack([column(rows, f"{organ}_{kind}") for kind in ("both", "true", "found")])  # (3, N)
         measures[f"{organ}_dice_global"] = partial(dice_over_all, counts)
         measures[f"{organ}_dice_per_scan"] = partial(dice_per_scan, counts, scans)
-    right, pixels = column(rows, "pixels_right"), column(rows, "pixels")
-    measures["pixel_accuracy"] = lambda i: float(right[i].sum() / pixels[i].sum())
+    wrong, pixels = counts[1] + counts[2] - 2 * counts[0], column(rows, "pixels")
+    measures["tumor_pixel_accuracy"] = lambda i: float(1 - wrong[i].sum() / pixels[i].sum())
     return measures
+
+
+def pixel_accuracy(rows: list[Comparison]) -> Callable[[np.ndarray], float]:
+    """Return the share of pixels rightly called background, liver or tumor, a function of slice indices."""
+    right, pixels = column(rows, "pixels_right"), column(rows, "pixels")
+    return lambda i: float(right[i].sum() / pixels[i].sum())
 
 
 def slice_measures(rows: list[Comparison]) -> dict[str, Callable[[np.ndarray], float]]:
@@ -144,19 +152,19 @@ def mean_false(counts: list[LesionCount]) -> float:
     return round(float(np.mean([count.false_positives for count in counts])), 4)
 
 
-def per_scan(rows: list[Comparison]) -> list[dict[str, Any]]:
+def per_scan(rows: list[Comparison], *, liver: bool) -> list[dict[str, Any]]:
     """Return each scan's Dice and whether it was called: a scan is, if any of its slices is."""
     table = []
     for scan in sorted({row.scan for row in rows}):
         own = [row for row in rows if row.scan == scan]
-        liver = dice(column(own, "liver_both"), column(own, "liver_true"), column(own, "liver_found"))
+        of_liver = dice(*(column(own, f"liver_{kind}") for kind in ("both", "true", "found")))
         has_tumor = bool(column(own, "tumor_true").any())
-        tumor = dice(column(own, "tumor_both"), column(own, "tumor_true"), column(own, "tumor_found"))
+        tumor = dice(*(column(own, f"tumor_{kind}") for kind in ("both", "true", "found")))
         table.append(
             {
                 "scan": scan,
                 "slices": len(own),
-                "liver_dice": round(liver, 4),
+                "liver_dice": round(of_liver, 4) if liver else None,
                 "tumor_dice": round(tumor, 4) if has_tumor else None,
                 "has_tumor": has_tumor,
                 "called": bool(column(own, "tumor_found").any()),

@@ -45,7 +45,7 @@ class Segmenter:
         (taken,), (given,) = inputs, outputs
         if (taken.name, taken.shape[1:]) != (self.contract.input_name, [1, side, side]):
             raise ContractMismatch(f"The network takes {taken.name} {taken.shape}, which its contract does not say.")
-        if (given.name, given.shape[1:]) != (self.contract.output_name, [2, side, side]):
+        if (given.name, given.shape[1:]) != (self.contract.output_name, [1 + self.contract.knows_liver, side, side]):
             raise ContractMismatch(f"The network gives {given.name} {given.shape}, which its contract does not say.")
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ class Segmenter:
             batch: (N, 1, S, S) float32 in 0..1, from `models.preprocess`.
 
         Returns:
-            (N, 2, S, S) float32 in 0..1.
+            (N, 2, S, S) float32 in 0..1; (N, 1, S, S) of a network that knows tumor alone.
         """
         probabilities: np.ndarray = self._session.run([self.contract.output_name], {self.contract.input_name: batch})[0]
         return probabilities

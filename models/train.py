@@ -2,6 +2,7 @@
 
     python -m models.train --data ../shared/data/msd_liver --out runs/a --minutes 90
     python -m models.train --data ../shared/data/msd_liver --out runs/a --minutes 90     # again: resumes
+    python -m models.train --data ../shared/data/msd_liver --out runs/b --width 32 --start runs/a  # wider, from there
     python -m models.export --run runs/a --data ../shared/data/msd_liver
 
 The learning rate follows the share of `--minutes` already trained, so that every run ends annealed, however slow the
@@ -14,6 +15,7 @@ import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,33 +25,35 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm  # type: ignore[import-untyped]  # ships no types
 
-from models.checkpoint import Progress, load, save
-from models.dataset import Slices, augment, load_slices, sampling_weights, targets
-from models.losses import liver_tumor_loss
+from models.checkpoint import Progress, load, read, save
+from models.dataset import Slices, augment, graft, load_slices, plain, sampling_weights, targets
 from models.metrics import rank_auc
 from models.phantom import draw_phantom_slice
-from models.unet import DilatedUNet
+from models.recipes import RECIPES, Recipe
+from models.widen import widen
 
 SEED = 20_260_101
-LEARNING_RATE = 2e-3
-WEIGHT_DECAY = 1e-4
 WARM_UP_SHARE = 0.02
 # The running average forgets slowly at the end, fast at the beginning, when the network is of no use yet.
-EMA_DECAY = 0.998
+EMA_DECAY = 0.999
 EMA_WARM_UP = 10
 GRADIENT_LIMIT = 5.0
 # So many phantoms among the slices that the demonstration's scans behave; none counts in any metric.
 PHANTOM_SHARE = 0.05
+# So many slices get another person's tumor into their liver.
+GRAFT_SHARE = 0.2
 VALIDATE_EVERY_S = 420
 # Of the validation slices, one in so many is looked at during training; export looks at all.
 VALIDATION_STRIDE = 8
 
 
-def learning_rate(share: float) -> float:
+def learning_rate(recipe: Recipe, share: float) -> float:
     """Return the learning rate at a share 0..1 of the training time: a short rise, then a cosine to zero."""
+    if not recipe.annealed:
+        return recipe.learning_rate
     if share < WARM_UP_SHARE:
-        return LEARNING_RATE * (share + 0.001) / WARM_UP_SHARE
-    return LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+        return recipe.learning_rate * (share + 0.001) / WARM_UP_SHARE
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
 
 
 def running_average(average: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
@@ -60,48 +64,55 @@ def running_average(average: Tensor, current: Tensor, count: Tensor | int) -> Te
     return average + (current - average) * (1 - decay)
 
 
-def make_batch(slices: Slices, weights: np.ndarray, size: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Draw and augment a batch: (B, 1, S, S) float32 in 0..1 and (B, 2, S, S) float32 of 0 and 1."""
+def make_batch(
+    slices: Slices, weights: np.ndarray, size: int, random: np.random.Generator, *, augmented: bool
+) -> tuple[Tensor, Tensor]:
+    """Draw and, if asked, augment a batch: (B, 1, S, S) float32 in 0..1 and (B, 2, S, S) float32 of 0 and 1."""
     side = slices.images.shape[1]
+    with_tumor = np.flatnonzero([info.tumor_px > 0 for info in slices.infos])
     images, truths = [], []
     for index in random.choice(len(slices.infos), size, p=weights):
         image, mask = slices.images[index], slices.masks[index]
         if random.random() < PHANTOM_SHARE:
             image, mask = draw_phantom_slice(int(random.integers(2**31)), side)
-        image, mask = augment(image, mask, random)
-        images.append(image[None])
+        grey, mask = augment(image, mask, random) if augmented else plain(image, mask)
+        if augmented and random.random() < GRAFT_SHARE:
+            donor = random.choice(with_tumor)
+            grey, mask = graft(grey, mask, *augment(slices.images[donor], slices.masks[donor], random))
+        images.append(grey[None])
         truths.append(targets(mask))
     return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(truths))
 
 
-def batches(slices: Slices, size: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(slices: Slices, size: int, seed: int, *, augmented: bool) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield batches for ever, the next one being made while the last is used."""
     random = np.random.default_rng(seed)
     weights = sampling_weights(slices.infos)
+    draw = partial(make_batch, slices, weights, size, random, augmented=augmented)
     with ThreadPoolExecutor(1) as pool:
-        following: Future[tuple[Tensor, Tensor]] = pool.submit(make_batch, slices, weights, size, random)
+        following: Future[tuple[Tensor, Tensor]] = pool.submit(draw)
         while True:
             batch = following.result()
-            following = pool.submit(make_batch, slices, weights, size, random)
+            following = pool.submit(draw)
             yield batch
 
 
 @torch.inference_mode()
 def validate(network: torch.nn.Module, slices: Slices, device: str) -> dict[str, float]:
-    """Return global Dice of liver and tumor at threshold 0.5, and how well slices with tumor are told apart (AUC)."""
+    """Return global Dice of each channel at threshold 0.5, and how well slices with tumor are told apart (AUC)."""
     network.eval()
-    overlap, total = np.zeros(2), np.zeros(2)
-    scores = []
+    overlaps, totals, scores = [], [], []
     for start in range(0, len(slices.infos), 16):
         images = torch.from_numpy(slices.images[start : start + 16, None].astype(np.float32) / 255).to(device)
-        found = torch.sigmoid(network(images)).cpu().numpy()  # (B, 2, S, S)
-        truth = np.stack([targets(mask) for mask in slices.masks[start : start + 16]])
-        overlap += ((found > 0.5) * truth).sum((0, 2, 3))
-        total += (found > 0.5).sum((0, 2, 3)) + truth.sum((0, 2, 3))
-        scores += found[:, 1].reshape(len(found), -1).max(1).tolist()
+        found = torch.sigmoid(network(images)).cpu().numpy()  # (B, channels, S, S)
+        truth = np.stack([targets(mask) for mask in slices.masks[start : start + 16]])[:, -found.shape[1] :]
+        overlaps.append(((found > 0.5) * truth).sum((0, 2, 3)))
+        totals.append((found > 0.5).sum((0, 2, 3)) + truth.sum((0, 2, 3)))
+        scores += found[:, -1].reshape(len(found), -1).max(1).tolist()
     has_tumor = np.array([info.tumor_px > 0 for info in slices.infos])
-    liver, tumor = 2 * overlap / np.maximum(total, 1)
-    return {"liver_dice": float(liver), "tumor_dice": float(tumor), "slice_auc": rank_auc(np.array(scores), has_tumor)}
+    dice = 2 * np.sum(overlaps, 0) / np.maximum(np.sum(totals, 0), 1)
+    named = zip(("liver_dice", "tumor_dice")[-len(dice) :], map(float, dice), strict=True)
+    return dict(named) | {"slice_auc": rank_auc(np.array(scores), has_tumor)}
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -111,25 +122,47 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("models/runs/default"), help="folder of the run")
     parser.add_argument("--minutes", type=float, default=90, help="training time in all, over every resumption")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--recipe", choices=RECIPES, default="residual", help="network with its loss")
     parser.add_argument("--width", type=int, default=16, help="channels of the first level")
-    parser.add_argument("--side", type=int, default=160, help="input side in pixels")
-    parser.add_argument("--batch", type=int, default=12)
+    parser.add_argument("--side", type=int, default=224, help="input side in pixels")
+    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=0, help="processor threads; 0: all cores")
+    parser.add_argument("--start", type=Path, help="a run of the same recipe, as wide or narrower, to begin from")
     return parser.parse_args()
 
 
+def has_bfloat16(device: str) -> bool:
+    """Tell whether the device multiplies bfloat16 itself: twice as fast then, and slower where it must be emulated."""
+    return device == "cuda" or torch.cpu._is_avx512_bf16_supported()
+
+
+def begun_from(run: Path | None) -> list[dict[str, Any]]:
+    """Return what was trained before, oldest first: the width, minutes and slices of each run."""
+    if run is None:
+        return []
+    stored = read(run / "last.pt")
+    config, progress = stored["config"], stored["progress"]
+    minutes = round(progress["elapsed_s"] / 60, 1)
+    row = {"width": config["width"], "minutes": minutes, "slices": progress["steps"] * config["batch"]}
+    return [*config["begun_from"], row]
+
+
 def take_step(
-    network: torch.nn.Module, optimizer: torch.optim.Optimizer, batch: tuple[Tensor, Tensor], device: str, rate: float
+    recipe: Recipe,
+    network: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batch: tuple[Tensor, Tensor],
+    device: str,
+    rate: float,
 ) -> float:
     """Train on one batch at a learning rate; return the loss."""
     network.train()
     for group in optimizer.param_groups:
         group["lr"] = rate
     images, truth = batch
-    # On the processors tried, bfloat16 was no faster: dilated convolutions have no fast path there.
-    with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
+    with torch.autocast(device, dtype=torch.bfloat16, enabled=has_bfloat16(device)):
         logits = network(images.to(device, memory_format=torch.channels_last))
-    loss = liver_tumor_loss(logits.float(), truth.to(device))
+    loss = recipe.loss(logits.float(), truth.to(device))
     optimizer.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_LIMIT)
@@ -153,8 +186,8 @@ def record(
 def main() -> None:
     """Train until the time is used up."""
     args = parse_arguments()
-    config: dict[str, Any] = {k: getattr(args, k) for k in ("width", "side", "batch", "minutes")}
-    config |= {"seed": SEED, "phantom_share": PHANTOM_SHARE}
+    config: dict[str, Any] = {k: getattr(args, k) for k in ("recipe", "width", "side", "batch", "minutes")}
+    config |= {"seed": SEED, "phantom_share": PHANTOM_SHARE, "begun_from": begun_from(args.start)}
     args.out.mkdir(parents=True, exist_ok=True)
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -165,9 +198,12 @@ def main() -> None:
 
     # 2. The network, its running average, and where it stopped last time.
     torch.manual_seed(SEED)
-    network = DilatedUNet(width=args.width).to(args.device, memory_format=torch.channels_last)
+    recipe = RECIPES[args.recipe]
+    network = recipe.build(args.width).to(args.device, memory_format=torch.channels_last)
+    if args.start:
+        network.load_state_dict(widen(read(args.start / "last.pt")["states"]["network"], network.state_dict()))
     average = AveragedModel(network, avg_fn=running_average, use_buffers=True)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     parts = {"network": network, "average": average, "optimizer": optimizer}
     last = args.out / "last.pt"
     progress = load(last, parts=parts, config=config) if last.exists() else Progress()
@@ -175,10 +211,10 @@ def main() -> None:
     # 3. Steps until the time is over, with a look at the validation slices now and then.
     budget_s, tick, checked_s = args.minutes * 60, time.monotonic(), progress.elapsed_s
     bar = tqdm(total=round(args.minutes, 1), initial=round(progress.elapsed_s / 60, 1), unit="min", smoothing=0)
-    supply = batches(train, args.batch, SEED + progress.steps)
+    supply = batches(train, args.batch, SEED + progress.steps, augmented=recipe.augmented)
     while progress.elapsed_s < budget_s:
-        rate = learning_rate(progress.elapsed_s / budget_s)
-        loss = take_step(network, optimizer, next(supply), args.device, rate)
+        rate = learning_rate(recipe, progress.elapsed_s / budget_s)
+        loss = take_step(recipe, network, optimizer, next(supply), args.device, rate)
         average.update_parameters(network)
         progress.steps += 1
         now = time.monotonic()

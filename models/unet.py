@@ -1,4 +1,4 @@
-"""The networks: the dilated U-Net that is shipped, and the ancestor's exact one for comparison.
+"""The ancestor's network, exact, and its shape with what it lacked: both for comparison.
 
 Source: Ronneberger et al., U-Net, MICCAI 2015; dilation 2 and the layer list follow the ancestor's listing.
 """

@@ -35,9 +35,9 @@ def encode_thumbnail(pixels: np.ndarray, mask: np.ndarray) -> bytes:
     return encode(".jpg", blended.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
 
 
-def encode_probability(probability: np.ndarray) -> bytes:
-    """Encode the tumor probability on the network's grid, (S, S) float32 in 0..1, as an 8-bit grey PNG."""
-    return encode(".png", np.rint(probability * 255).astype(np.uint8), [cv2.IMWRITE_PNG_COMPRESSION, 1])
+def encode_map(shares: np.ndarray) -> bytes:
+    """Encode what the network says of each position, (S, S) float32 in 0..1, as an 8-bit grey PNG."""
+    return encode(".png", np.rint(shares * 255).astype(np.uint8), [cv2.IMWRITE_PNG_COMPRESSION, 1])
 
 
 def encode(extension: str, picture: np.ndarray, options: list[int]) -> bytes:

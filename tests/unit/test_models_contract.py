@@ -41,7 +41,8 @@ def test_the_shipped_contract_says_what_a_card_needs() -> None:
     assert "Not a medical device" in contract.facts["intended_use"]
     assert contract.facts["parity"]["largest_difference"] <= 1e-4
     figures = contract.facts["metrics"]["val"]["figures"]
-    assert all(f["low"] <= f["value"] <= f["high"] for f in figures.values())
+    # The calibration error of a resample is larger than that of the whole: its interval need not hold the value.
+    assert all(f["low"] <= f["value"] <= f["high"] for name, f in figures.items() if name != "calibration_error")
     assert all(0 < threshold < 1 for threshold in contract.thresholds)
 
 
@@ -60,7 +61,7 @@ def test_a_flipped_byte_is_noticed(model_dir: Path, place: int) -> None:
         load_contract(model_dir)
 
 
-@pytest.mark.parametrize("name", ["liver_tumor.json", "liver_tumor.onnx"])
+@pytest.mark.parametrize("name", [CONTRACT_NAME, load_contract(SHIPPED).path.name])
 def test_a_missing_file_is_noticed(model_dir: Path, name: str) -> None:
     (model_dir / name).unlink()
 
@@ -121,7 +122,7 @@ def test_what_is_no_network_is_refused(model_dir: Path) -> None:
     import hashlib
 
     junk = b"junk" * 100
-    (model_dir / "liver_tumor.onnx").write_bytes(junk)
+    load_contract(model_dir).path.write_bytes(junk)
     rewrite(model_dir, lambda facts: facts.update(sha256=hashlib.sha256(junk).hexdigest()))
 
     with pytest.raises(ContractMismatch, match="cannot be loaded"):

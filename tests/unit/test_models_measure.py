@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from models.lesion import diameters, find_lesions
-from models.measure import measure, slice_confidence
+from models.measure import BRIGHTEST_SHARE, PROBABILITY_FLOOR, brightest_logit, measure, slice_confidence
 from models.postprocess import LIVER, TUMOR
+from models.uncertainty import class_entropy
 
 SHAPE = (200, 220)
 AS_IS = (1.0, 0.0)
@@ -171,9 +172,11 @@ def test_a_result_is_json_without_nan() -> None:
     assert content["scope"] == "slice"
 
 
-@pytest.mark.parametrize("peak", [0.0, 0.2, 0.5, 0.97, 1.0])
-def test_confidence_is_the_peak_until_calibrated(peak: float) -> None:
-    assert slice_confidence(np.full((4, 4), peak, np.float32), AS_IS) == pytest.approx(peak, abs=1e-5)
+@pytest.mark.parametrize("brightness", [0.0, 0.2, 0.5, 0.97, 1.0])
+def test_confidence_is_the_brightness_until_calibrated(brightness: float) -> None:
+    confidence = slice_confidence(np.full((4, 4), brightness, np.float32), AS_IS)
+
+    assert confidence == pytest.approx(brightness, abs=PROBABILITY_FLOOR)
 
 
 @pytest.mark.parametrize("calibration", [(1000.0, 0.0), (-1000.0, 5.0), (0.0, 900.0)])
@@ -188,3 +191,32 @@ def test_lines_of_one_pixel_do_not_break_the_hull() -> None:
     (lesion,) = find_lesions(mask, certain(mask), None)
 
     assert lesion.longest_diameter_px == pytest.approx(61 * math.sqrt(2), abs=0.01)
+
+
+def test_doubt_is_nought_where_the_network_is_sure_and_one_where_all_is_as_likely() -> None:
+    background, liver, tumor, any_of_three, edge = (0, 0), (1, 0), (1, 1), (2 / 3, 1 / 3), (0.5, 0)
+    both = np.array([background, liver, tumor, any_of_three, edge], np.float32).T[..., None]
+
+    doubt = class_entropy(both)[:, 0]
+
+    assert doubt == pytest.approx([0, 0, 0, 1, math.log(2) / math.log(3)], abs=1e-3)
+
+
+def test_doubt_is_a_share_for_any_probabilities() -> None:
+    both = np.random.default_rng(2).random((2, 50, 50)).astype(np.float32)
+
+    doubt = class_entropy(both)
+
+    assert (doubt.shape, doubt.dtype) == ((50, 50), np.float32)
+    assert 0 <= doubt.min() <= doubt.max() <= 1
+
+
+@pytest.mark.parametrize("bright_count", [0, 5, 5000], ids=["none", "few", "many"])
+def test_only_the_brightest_pixels_make_the_confidence(bright_count: int) -> None:
+    values = np.zeros(200 * 200, np.float32)
+    values[:bright_count] = np.random.default_rng(1).random(bright_count)
+
+    count = round(BRIGHTEST_SHARE * values.size)
+    plainly = np.clip(np.sort(values.astype(np.float64))[-count:], PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
+
+    assert brightest_logit(values.reshape(200, 200)) == pytest.approx(np.log(plainly / (1 - plainly)).mean())

@@ -11,7 +11,7 @@ import pytest
 import models
 from models.choose import choose_settings, find_candidates, judge
 from models.comparison import Comparison, LesionCount, count_lesions
-from models.dataset import augment, read_infos, sampling_weights, targets
+from models.dataset import augment, load_slices, read_infos, sampling_weights, targets
 from models.evaluate import evaluate, summary
 from models.metrics import (
     calibration_curve,
@@ -24,6 +24,7 @@ from models.metrics import (
 )
 from models.phantom import draw_phantom
 from models.predictions import predict_split
+from models.prepare import prepare
 from models.report import make_report, segmentation_measures
 from models.segmenter import Segmenter
 
@@ -120,10 +121,13 @@ def test_nothing_found_in_nothing_is_no_fault() -> None:
     assert count_lesions(spots(), spots()) == LesionCount((), (), 0)
 
 
-def test_candidates_have_their_overlap() -> None:
-    candidates = find_candidates(spots((5, 5, 10), (30, 30, 4)), spots((5, 5, 3), (50, 50, 5)))
+def test_candidates_have_their_overlap_and_peak() -> None:
+    tumor = np.where(spots((5, 5, 10), (30, 30, 4)), np.float32(0.5), np.float32(0.25))
+    tumor[7, 7] = 0.75
 
-    assert list(zip(candidates.sizes, candidates.overlaps, strict=True)) == [(100, 9), (16, 0)]
+    found = find_candidates(tumor, 0.5, spots((5, 5, 3), (50, 50, 5)))
+
+    assert list(zip(found.sizes, found.overlaps, found.peaks, strict=True)) == [(100, 9, 0.75), (16, 0, 0.5)]
 
 
 def test_settings_are_judged_by_slices_and_scans() -> None:
@@ -171,6 +175,32 @@ def test_the_report_counts_what_was_missed() -> None:
     assert report["lesions"]["false_positives_per_slice"] == 1.0
 
 
+def test_a_network_that_knows_no_liver_is_not_judged_on_it() -> None:
+    report = make_report([perfect("a", "1", 200), perfect("b", "2", 0)], liver=False)
+
+    assert not [name for name in report["figures"] if name.startswith("liver") or name == "pixel_accuracy"]
+    assert report["figures"]["tumor_pixel_accuracy"]["value"] == 1
+    assert report["per_scan"][0]["liver_dice"] is None
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+
+
+def test_the_worst_slices_are_of_different_scans() -> None:
+    pytest.importorskip("matplotlib")
+    from models.failures import pick_failures
+
+    good, small = perfect("a", "1", 300), replace(perfect("a", "2", 50), tumor_found=0, tumor_both=0)
+    poor = replace(perfect("e", "1", 300), tumor_both=100)
+    bad = replace(perfect("b", "1", 300), tumor_found=500, tumor_both=10)
+    missed = replace(perfect("b", "2", 200), tumor_found=0, tumor_both=0)
+    speck, blot = (replace(perfect("c", str(px), 0), tumor_found=px) for px in (5, 90))
+
+    worse = replace(bad, name="3", tumor_both=5)
+    failures = pick_failures([good, small, poor, bad, worse, missed, speck, blot, perfect("d", "1", 0)])
+
+    assert failures.missed == [missed, poor, good]
+    assert failures.imagined == [blot]
+
+
 @pytest.fixture(scope="module")
 def phantom_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Phantoms laid out as the real data is: three scans of four slices in val."""
@@ -192,6 +222,18 @@ def test_slices_whose_tumor_was_lost_are_left_out(phantom_data: Path) -> None:
     assert len(read_infos(phantom_data, "val")) == 12
 
 
+def test_a_small_copy_is_read_as_the_data_is(phantom_data: Path, tmp_path: Path) -> None:
+    written = prepare(phantom_data, tmp_path, 96)
+
+    there, here = load_slices(phantom_data, "val", 96), load_slices(tmp_path, "val", 96)
+
+    assert here.infos == there.infos
+    assert np.array_equal(here.masks, there.masks)
+    # Each slice is stretched anew when it is read, so WebP may move the grey of all of it a little.
+    assert np.abs(here.images.astype(int) - there.images).mean() < 6
+    assert written < sum(path.stat().st_size for path in phantom_data.rglob("*.png"))
+
+
 def test_evaluation_and_choice_go_through_what_serves(phantom_data: Path) -> None:
     segmenter = Segmenter(Path(models.__path__[0]))
 
@@ -204,8 +246,25 @@ def test_evaluation_and_choice_go_through_what_serves(phantom_data: Path) -> Non
     assert "tumor_dice_global" in summary(report)
     assert max(row["score"] for row in tried) == next(
         row["score"] for row in tried
-        if row["threshold"] == chosen.thresholds[1] and row["smallest_px"] == round(chosen.min_lesion_share * 224**2)
+        if (row["threshold"], row["peak"]) == chosen.thresholds[1:]
+        and row["smallest_px"] == round(chosen.min_lesion_share * 224**2)
     )  # fmt: skip
+
+
+def test_the_worst_slices_are_drawn_small(phantom_data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from models.failures import draw_failures, pick_failures
+
+    segmenter = Segmenter(Path(models.__path__[0]))
+    rows, _ = evaluate(predict_split(phantom_data, "val", segmenter), segmenter.contract, split="val")
+
+    draw_failures(pick_failures(rows), phantom_data, "val", segmenter, tmp_path)
+
+    picture = cv2.imread(str(tmp_path / "val-failures.png"))
+    assert picture.shape[1] > 1000
+    # Only the outlines have colour; the slices and the words do not.
+    assert (np.ptp(picture.astype(int), axis=2) > 60).sum() > 50
+    assert (tmp_path / "val-failures.png").stat().st_size < 400_000
 
 
 def test_every_person_and_both_kinds_of_slices_come_up(phantom_data: Path) -> None:
@@ -233,7 +292,7 @@ def test_dice_per_scan_weighs_a_scan_drawn_twice_double() -> None:
     rows = [perfect("a", "1", 100), perfect("b", "2", 100)]
     rows[1] = replace(rows[1], tumor_found=0, tumor_both=0)
 
-    measure = segmentation_measures(rows)["tumor_dice_per_scan"]
+    measure = segmentation_measures(rows, ("tumor",))["tumor_dice_per_scan"]
 
     assert measure(np.array([0, 1])) == 0.5
     assert measure(np.array([0, 0, 1])) == pytest.approx(2 / 3)

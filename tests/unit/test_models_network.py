@@ -10,9 +10,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from models import checkpoint  # noqa: E402
-from models.losses import liver_tumor_loss, soft_dice  # noqa: E402
-from models.train import EMA_DECAY, LEARNING_RATE, learning_rate, running_average  # noqa: E402
-from models.unet import DilatedUNet, ancestor_network  # noqa: E402
+from models.losses import liver_tumor_loss, soft_dice, tumor_dice_loss, verdict_loss  # noqa: E402
+from models.recipes import RECIPES  # noqa: E402
+from models.residual_unet import ResidualUNet  # noqa: E402
+from models.train import EMA_DECAY, learning_rate, running_average  # noqa: E402
+from models.unet import ancestor_network  # noqa: E402
+from models.widen import widen  # noqa: E402
 
 # Of the ancestor's own listing.
 ANCESTOR_PARAMETERS = 7_759_521
@@ -33,9 +36,10 @@ def test_the_ancestors_second_convolutions_are_undilated_in_levels_5_6_7_and_9()
     assert dilations == [[2, 2], [2, 2], [2, 2], [2, 2], [2, 1], [2, 1], [2, 1], [2, 2], [2, 1]]
 
 
+@pytest.mark.parametrize("recipe", ["residual", "dilated"])
 @pytest.mark.parametrize("side", [64, 160])
-def test_our_network_gives_liver_and_tumor_on_its_own_grid(side: int) -> None:
-    assert DilatedUNet(width=4)(torch.zeros(2, 1, side, side)).shape == (2, 2, side, side)
+def test_our_networks_give_liver_and_tumor_on_their_own_grid(recipe: str, side: int) -> None:
+    assert RECIPES[recipe].build(4)(torch.zeros(2, 1, side, side)).shape == (2, 2, side, side)
 
 
 def test_the_loss_falls_with_the_error() -> None:
@@ -47,18 +51,38 @@ def test_the_loss_falls_with_the_error() -> None:
     assert losses[-1] < 0.05
 
 
+def test_the_ancestors_loss_looks_at_the_tumor_alone() -> None:
+    truth = torch.zeros(2, 2, 32, 32)
+    truth[:, 0] = 1
+    truth[0, 1, 8:20, 8:20] = 1
+
+    assert tumor_dice_loss(8 * (2 * truth[:, 1:] - 1), truth) < 0.05
+    assert tumor_dice_loss(-8 * (2 * truth[:, 1:] - 1), truth) > 0.5
+
+
+def test_a_slice_is_called_by_its_brightest_pixels() -> None:
+    logits = torch.full((2, 32, 32), -6.0)
+    logits[0, :4, :4] = 6
+    truth = torch.zeros(2, 32, 32)
+    truth[0, 10, 10] = 1
+
+    assert verdict_loss(logits, truth) < 0.01
+    assert verdict_loss(logits.flip(0), truth) > 5
+
+
 def test_the_dice_of_an_empty_batch_that_is_found_empty_is_one() -> None:
     assert torch.allclose(soft_dice(torch.zeros(2, 2, 8, 8), torch.zeros(2, 2, 8, 8)), torch.ones(2))
 
 
 def test_the_learning_rate_rises_shortly_and_ends_at_nought() -> None:
-    rates = [learning_rate(share / 200) for share in range(201)]
+    recipe = RECIPES["residual"]
+    rates = [learning_rate(recipe, share / 200) for share in range(201)]
 
-    assert max(rates) <= LEARNING_RATE
-    assert rates[0] < LEARNING_RATE / 10
+    assert max(rates) <= recipe.learning_rate
+    assert rates[0] < recipe.learning_rate / 10
     assert rates[-1] == pytest.approx(0, abs=1e-9)
     assert rates[4:] == sorted(rates[4:], reverse=True)
-    assert learning_rate(5.0) == pytest.approx(0, abs=1e-9)
+    assert learning_rate(recipe, 5.0) == pytest.approx(0, abs=1e-9)
 
 
 def test_the_running_average_forgets_its_beginning() -> None:
@@ -71,11 +95,11 @@ def test_the_running_average_forgets_its_beginning() -> None:
 
 
 def test_a_checkpoint_comes_back_and_another_network_is_refused(tmp_path: Path) -> None:
-    network = DilatedUNet(width=4)
+    network = ResidualUNet(width=4)
     progress = checkpoint.Progress(steps=7, elapsed_s=3.0, history=[{"liver_dice": np.float64(0.5)}])
-    config = {"width": 4, "side": 64}
+    config = {"recipe": "residual", "width": 4, "side": 64}
     checkpoint.save(tmp_path / "last.pt", parts={"network": network}, progress=progress, config=config)
-    other = DilatedUNet(width=4)
+    other = ResidualUNet(width=4)
 
     found = checkpoint.load(tmp_path / "last.pt", parts={"network": other}, config=config)
 
@@ -83,7 +107,27 @@ def test_a_checkpoint_comes_back_and_another_network_is_refused(tmp_path: Path) 
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), other.parameters(), strict=True))
     assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
     with pytest.raises(ValueError, match="width=4"):
-        checkpoint.load(tmp_path / "last.pt", parts={"network": other}, config={"width": 8, "side": 64})
+        checkpoint.load(tmp_path / "last.pt", parts={"network": other}, config=config | {"width": 8})
+
+
+def test_a_widened_network_computes_what_the_narrow_one_did() -> None:
+    torch.manual_seed(5)
+    narrow, wide = ResidualUNet(width=4), ResidualUNet(width=8)
+    slices = torch.rand(3, 1, 64, 64)
+    for _ in range(3):
+        narrow(slices)  # moves the means and variances from where they begin
+    wide.load_state_dict(widen(narrow.state_dict(), wide.state_dict(), noise_share=0))
+
+    assert torch.allclose(wide.eval()(slices), narrow.eval()(slices), atol=1e-4)
+
+
+def test_copies_of_a_channel_are_set_apart() -> None:
+    narrow, wide = ResidualUNet(width=4), ResidualUNet(width=8)
+
+    weight = widen(narrow.state_dict(), wide.state_dict())["down.1.body.0.weight"]
+
+    assert weight.shape == wide.down[1].body[0].weight.shape
+    assert not torch.equal(weight[0], weight[1])
 
 
 def test_an_exported_network_gives_what_pytorch_gives(tmp_path: Path) -> None:
@@ -93,7 +137,7 @@ def test_an_exported_network_gives_what_pytorch_gives(tmp_path: Path) -> None:
     from models.export import PARITY_TOLERANCE, Probabilities, write_onnx
 
     torch.manual_seed(3)
-    network = Probabilities(DilatedUNet(width=4)).eval()
+    network = Probabilities(ResidualUNet(width=4)).eval()
     digest = write_onnx(network, 64, tmp_path / "n.onnx")
     slices = np.random.default_rng(1).random((5, 1, 64, 64)).astype(np.float32)
 
@@ -110,8 +154,19 @@ def test_facts_are_json() -> None:
     from models.facts import make_facts
 
     run = {
-        "config": {"side": 64, "width": 4, "minutes": 1, "batch": 2, "seed": 1},
+        "config": {
+            "side": 64,
+            "width": 4,
+            "minutes": 1,
+            "batch": 2,
+            "seed": 1,
+            "phantom_share": 0.05,
+            "begun_from": [],
+        },
         "progress": {"elapsed_s": 60.0, "steps": 3},
+        "title": "a network",
+        "parameters": 7,
+        "channels": 2,
     }
     facts = make_facts("0" * 64, run, version="1", created=date(2026, 1, 2), opset=17, file="n.onnx")
 
@@ -119,7 +174,10 @@ def test_facts_are_json() -> None:
     assert math.isclose(facts["training"]["minutes"], 1.0)
 
 
-def test_training_ends_with_its_minutes_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_training_ends_with_its_minutes_and_resumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str
+) -> None:
     import cv2
 
     from models import train
@@ -133,8 +191,8 @@ def test_training_ends_with_its_minutes_and_resumes(tmp_path: Path, monkeypatch:
         cv2.imwrite(str(tmp_path / split / "s" / f"n{index}_mask.png"), phantom.mask)
         lines.append(f"{split},s,P,n{index},100,{index % 2 * 10},0")
     (tmp_path / "slices.csv").write_text("\n".join(lines) + "\n")
-    command = ["train", "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--width", "2", "--side", "32"]
-    command += ["--batch", "2", "--device", "cpu", "--threads", "1", "--minutes"]
+    command = ["train", "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--recipe", recipe, "--width", "2"]
+    command += ["--side", "32", "--batch", "2", "--device", "cpu", "--threads", "1", "--minutes"]
 
     monkeypatch.setattr(train, "VALIDATION_STRIDE", 1)
     monkeypatch.setattr("sys.argv", [*command, "0.001"])

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import models
-from models.contract import Contract, load_contract
+from models.contract import Contract, Thresholds, load_contract
 from models.mask_png import encode_mask
 from models.phantom import draw_phantom
-from models.postprocess import LIVER, TUMOR, compose_mask, find_liver, limit_to_liver, to_scan_grid
+from models.postprocess import LIVER, TUMOR, compose_mask, find_liver, limit_to_liver, locate, to_scan_grid
 from models.preprocess import preprocess
 
 SIDE = 100
@@ -21,7 +21,7 @@ SIDE = 100
 @pytest.fixture(scope="module")
 def contract() -> Contract:
     shipped = load_contract(Path(models.__path__[0]))
-    return replace(shipped, thresholds=(0.5, 0.6), min_lesion_share=9 / SIDE**2, liver_margin_share=0.03)
+    return replace(shipped, thresholds=Thresholds(0.5, 0.6, 0.8), min_lesion_share=9 / SIDE**2, liver_margin_share=0.03)
 
 
 def probabilities(liver: tuple[int, int, int, int] | None, *tumors: tuple[int, int, int, int]) -> np.ndarray:
@@ -82,11 +82,27 @@ def test_without_liver_there_is_no_tumor(contract: Contract) -> None:
     assert not make_mask(probabilities(None, (20, 20, 30, 30)), contract).any()
 
 
-def test_the_thresholds_are_the_contracts(contract: Contract) -> None:
-    exact = probabilities((10, 10, 50, 50))
-    exact[1, 20:30, 20:30] = np.float32(0.6) - np.float32(1e-6)
+@pytest.mark.parametrize(("outline", "peak", "marked_px"), [(0.59, 0.9, 1), (0.61, 0.9, 100), (0.61, 0.79, 0)])
+def test_a_lesion_is_outlined_low_and_believed_high(
+    contract: Contract, outline: float, peak: float, marked_px: int
+) -> None:
+    both = probabilities((10, 10, 50, 50))
+    both[1, 20:30, 20:30] = outline
+    both[1, 25, 25] = peak
 
-    assert not (make_mask(exact, contract) == TUMOR).any()
+    mask = make_mask(both, replace(contract, min_lesion_share=1 / SIDE**2))
+
+    assert (mask == TUMOR).sum() == marked_px
+
+
+def test_a_network_that_knows_no_liver_may_find_tumor_anywhere(contract: Contract) -> None:
+    both = probabilities((10, 10, 20, 20), (12, 12, 5, 5), (80, 80, 8, 8))
+
+    liver, tumor = locate(both[1:], (SIDE, SIDE), contract)
+
+    assert not liver.any()
+    assert np.array_equal(tumor, both[1])
+    assert not locate(both, (SIDE, SIDE), contract)[1][80:].any()
 
 
 @pytest.mark.parametrize("shape", [(224, 224), (512, 512), (100, 300)])
