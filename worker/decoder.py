@@ -1,0 +1,128 @@
+"""The process that decodes: it holds no secret, opens no file and no socket, and its death harms nobody.
+
+`python -m worker.decoder N`, started by `worker.sandbox`, talks over the socket it inherits as descriptor N: a scan's
+bytes come in; a JSON header and, where the scan could be read, its pixels go out.
+"""
+
+import ctypes
+import io
+import json
+import os
+import resource
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pydicom
+from PIL import Image
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RLELossless
+
+from models.errors import InvalidScan
+from models.scan import read_scan
+
+# The largest picture that is taken, 8192 x 8192 in colour, needs 1.5 GB on its way to grey.
+MEMORY_BYTES = 2_000_000_000
+READY = b"ready"
+# The first descriptor after the standard streams.
+SOCKET = 3
+MOST_DESCRIPTORS = 65_536
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, SIGKILL = 1, 38, 9
+
+
+def serve(answer: Callable[[bytes, Connection], None]) -> None:
+    """Answer scans until the other end of the socket is closed."""
+    os.dup2(int(sys.argv[1]), SOCKET)
+    connection = Connection(SOCKET)
+    load_decoders()
+    confine()
+    connection.send_bytes(READY)
+    with suppress(EOFError, OSError):
+        while True:
+            answer(connection.recv_bytes(), connection)
+
+
+def load_decoders() -> None:
+    """Decode a little of every kind, for afterwards nothing can be loaded any more."""
+    cv2.setNumThreads(1)
+    picture = Image.fromarray(np.tile(np.arange(64, dtype=np.uint8), (64, 1)))
+    for form in ("PNG", "JPEG", "BMP", "TIFF", "WEBP"):
+        content = io.BytesIO()
+        picture.save(content, form)
+        try_to_read(content.getvalue())
+    for syntax in (ExplicitVRLittleEndian, RLELossless):
+        try_to_read(small_dicom(syntax))
+
+
+def small_dicom(syntax: str) -> bytes:
+    """Return a CT slice of 64 px in DICOM."""
+    slice_ = Dataset()
+    slice_.SOPClassUID, slice_.SOPInstanceUID, slice_.Modality = CTImageStorage, "1.2.3", "CT"
+    slice_.Rows = slice_.Columns = 64
+    slice_.BitsAllocated = slice_.BitsStored = 16
+    slice_.HighBit, slice_.PixelRepresentation, slice_.SamplesPerPixel = 15, 0, 1
+    slice_.PhotometricInterpretation, slice_.PixelSpacing = "MONOCHROME2", [1, 1]
+    slice_.RescaleSlope, slice_.RescaleIntercept = 1, -1024
+    slice_.PixelData = np.arange(64 * 64, dtype=np.uint16).tobytes()
+    slice_.file_meta = FileMetaDataset()
+    slice_.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    if syntax == RLELossless:
+        slice_.compress(RLELossless, generate_instance_uid=False)
+    content = io.BytesIO()
+    pydicom.dcmwrite(content, slice_, enforce_file_format=True)
+    return content.getvalue()
+
+
+def try_to_read(content: bytes) -> None:
+    """Read a scan for the sake of what is loaded by it."""
+    with suppress(InvalidScan):  # refused after it was decoded
+        read_scan(content)
+
+
+def confine() -> None:
+    """Give up everything that decoding does not need; there is no way back."""
+    # Libraries quote what they find in a scan; nobody is to read it.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    os.closerange(SOCKET + 1, MOST_DESCRIPTORS)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "prctl"):
+        libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+        libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    with suppress(OSError):  # where there is no /proc, memory stays unbounded
+        in_use_bytes = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (in_use_bytes + MEMORY_BYTES,) * 2)
+    # A file or a socket needs a descriptor beyond those open now.
+    limits = {
+        resource.RLIMIT_NOFILE: SOCKET + 1,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_NPROC: 0,
+    }
+    for kind, most in limits.items():
+        resource.setrlimit(kind, (most, most))
+
+
+def answer(content: bytes, connection: Connection) -> None:
+    """Read a scan and write what came of it."""
+    pixels = b""
+    try:
+        scan = read_scan(content)
+        said: dict[str, Any] = asdict(scan) | {"pixels": None, "shape": scan.pixels.shape}
+        pixels = np.ascontiguousarray(scan.pixels, np.uint8).tobytes()
+    except InvalidScan as error:
+        said = {"code": error.code, "detail": error.detail}
+    except MemoryError:
+        said = {"code": "image_too_large", "detail": "The scan takes more memory to decode than any slice needs."}
+    connection.send_bytes(json.dumps(said).encode())
+    if pixels:
+        connection.send_bytes(pixels)
+
+
+if __name__ == "__main__":
+    serve(answer)
