@@ -120,8 +120,18 @@ scans = Table(
     Column("label", String(80)),
     Column("created_ms", BigInteger, nullable=False),
     Column("purged_ms", BigInteger),
-    # Holds all that a quota asks for.
+    # Holds all that it takes to count what a user stores anew.
     Index("ix_scans_quota", "user_id", "purged_ms", "size_bytes"),
+    **OPTIONS,
+)
+
+# The rows of one user add up to what is stored: shared.jobs.usage.
+usage = Table(
+    "usage_by_user",
+    metadata,
+    Column("user_id", ID, primary_key=True),
+    Column("slot", SmallInteger, primary_key=True, autoincrement=False),
+    Column("stored_bytes", BigInteger, nullable=False),
     **OPTIONS,
 )
 
@@ -226,7 +236,7 @@ artifacts = Table(
     "artifacts",
     metadata,
     Column("job_id", ID, ForeignKey("jobs.id"), primary_key=True),
-    # mask, preview, thumbnail, probability
+    # mask, preview, thumbnail, probability, uncertainty
     Column("kind", String(12), primary_key=True),
     Column("media_type", String(20), nullable=False),
     Column("content", PICTURE, nullable=False),
@@ -243,5 +253,31 @@ workers = Table(
     Column("model_sha256", SHA256, nullable=False),
     Column("started_ms", BigInteger, nullable=False),
     Column("seen_ms", BigInteger, nullable=False, index=True),
+    **OPTIONS,
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("seq", SERIAL, primary_key=True, autoincrement=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("act", String(24), nullable=False),
+    # No foreign key: what somebody did outlives what it was done to.
+    Column("user_id", ID),
+    Column("object_id", ID),
+    Column("origin", ascii_char(16)),
+    # The place in the chain, and the digest over it and everything before; the keeper gives them.
+    Column("position", BigInteger, unique=True),
+    Column("sha256", SHA256),
+    Index("ix_audit_log_object", "object_id", "user_id", "at_ms"),
+    **OPTIONS,
+)
+
+# Numbers that only grow: shared.tallies.
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("value", Double, nullable=False),
     **OPTIONS,
 )

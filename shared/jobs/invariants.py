@@ -11,13 +11,14 @@ from sqlalchemy import Connection, Row, func, select
 from shared.database import Database
 from shared.jobs.states import ALLOWED, TERMINAL, Status
 from shared.settings import load_settings
-from shared.tables import job_events, jobs, results
+from shared.tables import job_events, jobs, results, scans, usage
 
 
 def violations(connection: Connection) -> Iterator[str]:
     """Yield a sentence for every broken promise."""
     yield from broken_histories(connection)
     yield from broken_results(connection)
+    yield from broken_usage(connection)
 
 
 def broken_histories(connection: Connection) -> Iterator[str]:
@@ -54,6 +55,17 @@ def broken_results(connection: Connection) -> Iterator[str]:
             yield f"job {job.id}: has a result but is {job.status}"
         if job.result_fence is not None and job.status == Status.SUCCEEDED and job.result_fence != job.fence:
             yield f"job {job.id}: result of fence {job.result_fence}, job of fence {job.fence}"
+
+
+def broken_usage(connection: Connection) -> Iterator[str]:
+    """What is kept of a user's stored bytes is what counting gives."""
+    there = select(scans.c.user_id, func.sum(scans.c.size_bytes)).where(scans.c.purged_ms.is_(None))
+    counted = {user: int(total) for user, total in connection.execute(there.group_by(scans.c.user_id))}
+    sums = select(usage.c.user_id, func.sum(usage.c.stored_bytes)).group_by(usage.c.user_id)
+    kept = {user: int(total) for user, total in connection.execute(sums)}
+    for user in counted.keys() | kept.keys():
+        if counted.get(user, 0) != kept.get(user, 0):
+            yield f"user {user}: stores {counted.get(user, 0)} bytes, {kept.get(user, 0)} are noted"
 
 
 def unfinished(connection: Connection) -> int:

@@ -11,6 +11,7 @@ from shared.database import now_ms
 from shared.errors import Conflict, TooMany
 from shared.identifiers import new_id
 from shared.jobs.states import ACTIVE, Status
+from shared.jobs.usage import add_stored_bytes, stored_bytes
 from shared.tables import job_events, jobs, scans, submissions
 
 
@@ -48,26 +49,28 @@ def submit(
         Conflict: the idempotency key was used for other content.
     """
     digest = content_digest(stored, label)
-    if idempotency_key is not None and (earlier := find_earlier(connection, user_id, idempotency_key, digest)):
-        return earlier
-    now = int(connection.execute(select(now_ms())).scalar_one())
     row = {
         "id": new_id(),
         "user_id": user_id,
         "idempotency_key": idempotency_key,
         "content_sha256": digest,
         "scan_count": len(stored),
-        "created_ms": now,
     }
-    try:
-        with connection.begin_nested():
-            connection.execute(insert(submissions).values(row))
-    except IntegrityError:
-        # Another request with the same key was faster; its row is committed, for the insert waited for it.
-        earlier = find_earlier(connection, user_id, idempotency_key or "", digest)
-        if earlier is None:
-            raise
-        return earlier
+    new = insert(submissions).values(row | {"created_ms": now_ms()})
+    if idempotency_key is None:
+        connection.execute(new)
+    else:
+        if earlier := find_earlier(connection, user_id, idempotency_key, digest):
+            return earlier
+        try:
+            with connection.begin_nested():
+                connection.execute(new)
+        except IntegrityError:
+            # Another request with the same key was faster; its row is committed, for the insert waited for it.
+            earlier = find_earlier(connection, user_id, idempotency_key, digest)
+            if earlier is None:
+                raise
+            return earlier
     return Submission(str(row["id"]), insert_jobs(connection, row, stored, label), replayed=False)
 
 
@@ -75,8 +78,8 @@ def insert_jobs(
     connection: Connection, submission: dict[str, Any], stored: list[StoredScan], label: str | None
 ) -> tuple[str, ...]:
     """Insert a submission's scans, queued jobs and events; return the jobs' ids."""
-    user_id, now = submission["user_id"], submission["created_ms"]
-    owned = {"user_id": user_id, "created_ms": now}
+    user_id = submission["user_id"]
+    owned = {"user_id": user_id}
     scan_rows = [{"id": new_id(), "label": label, **asdict(scan), **owned} for scan in stored]
     # published_ms = now: the caller rings right after the commit; if that is lost, the keeper rings again.
     job_rows = [
@@ -86,16 +89,16 @@ def insert_jobs(
             "submission_id": submission["id"],
             "submission_index": index,
             "status": Status.QUEUED,
-            "available_ms": now,
-            "published_ms": now,
             **owned,
         }
         for index, row in enumerate(scan_rows, 1)
     ]
-    event = {"to_status": Status.QUEUED, "fence": 0, "actor": user_id, "reason": "submitted", "at_ms": now}
-    connection.execute(insert(scans), scan_rows)
-    connection.execute(insert(jobs), job_rows)
-    connection.execute(insert(job_events), [event | {"job_id": row["id"]} for row in job_rows])
+    event = {"to_status": Status.QUEUED, "fence": 0, "actor": user_id, "reason": "submitted"}
+    now = now_ms()
+    connection.execute(insert(scans).values(created_ms=now), scan_rows)
+    connection.execute(insert(jobs).values(created_ms=now, available_ms=now, published_ms=now), job_rows)
+    add_stored_bytes(connection, user_id, sum(scan.size_bytes for scan in stored))
+    connection.execute(insert(job_events).values(at_ms=now), [event | {"job_id": row["id"]} for row in job_rows])
     return tuple(str(row["id"]) for row in job_rows)
 
 
@@ -142,16 +145,15 @@ def check_quota(
     own = jobs.c.user_id == user_id
     # Bounded: never looks at more rows than the limit allows.
     unfinished = select(jobs.c.id).where(own, jobs.c.status.in_(ACTIVE)).limit(max_active_jobs + 1).subquery()
-    if connection.execute(select(func.count()).select_from(unfinished)).scalar_one() + more_jobs > max_active_jobs:
+    counted = select(func.count()).select_from(unfinished).scalar_subquery()
+    active_jobs, bytes_now = connection.execute(select(counted, stored_bytes(user_id))).one()
+    if active_jobs + more_jobs > max_active_jobs:
         raise TooMany(
             f"You may have {max_active_jobs} unfinished jobs; please wait until some are done.",
             retry_after_s=60,
             code="quota_jobs",
         )
-    stored = select(func.coalesce(func.sum(scans.c.size_bytes), 0)).where(
-        scans.c.user_id == user_id, scans.c.purged_ms.is_(None)
-    )
-    if int(connection.execute(stored).scalar_one()) + more_bytes > max_stored_bytes:
+    if bytes_now + more_bytes > max_stored_bytes:
         raise TooMany(
             "Your storage quota is used up; please delete jobs you no longer need.",
             retry_after_s=3600,
