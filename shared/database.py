@@ -8,8 +8,8 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from contextlib import contextmanager, nullcontext
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import BigInteger, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -18,6 +18,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from shared.errors import DatabaseUnavailable
+from shared.forking import fork_guard
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -53,8 +54,16 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
-        self.engine = sqlite_engine(url) if self.is_sqlite else mysql_engine(url, pool_size)
-        self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.engine: Engine
+        self.reader: Engine
+        if self.is_sqlite:
+            self.engine = sqlite_engine(url)
+            self.reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+            fork_guard.engines.add(self.engine)
+        else:
+            self.engine = mysql_engine(url, pool_size, isolation_level="READ COMMITTED")
+            # Connections of its own: to switch one there and back takes four questions to the server for each read.
+            self.reader = mysql_engine(url, pool_size, isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -63,7 +72,7 @@ class Database:
         Raises:
             DatabaseUnavailable: the database does not answer.
         """
-        with translated_errors(), self.engine.begin() as connection:
+        with self._guarded(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -73,8 +82,25 @@ class Database:
         Raises:
             DatabaseUnavailable: the database does not answer.
         """
-        with translated_errors(), self._reader.connect() as connection:
+        with self._guarded(), self.reader.connect() as connection:
             yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Open a connection that sees everything as it was at its first look, and keeps nobody from writing.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer.
+        """
+        begin = "BEGIN" if self.is_sqlite else "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+        with self._guarded(), self.reader.connect() as connection:
+            if not self.is_sqlite:
+                connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            connection.exec_driver_sql(begin)
+            try:
+                yield connection
+            finally:
+                connection.exec_driver_sql("ROLLBACK")
 
     def run(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in a transaction, again after a deadlock or lock timeout.
@@ -84,7 +110,7 @@ class Database:
         """
         for attempt in range(MAX_TRIES):
             try:
-                with translated_errors(), self.engine.begin() as connection:
+                with self._guarded(), self.engine.begin() as connection:
                     return work(connection)
             except DatabaseUnavailable as error:
                 if not was_rolled_back(error.__cause__) or attempt == MAX_TRIES - 1:
@@ -92,13 +118,20 @@ class Database:
                 time.sleep(random.uniform(0.01, 0.05) * 2**attempt)
         raise AssertionError("unreachable")
 
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        with translated_errors(), fork_guard.in_use() if self.is_sqlite else nullcontext():
+            yield
+
     def forget_inherited_connections(self) -> None:
         """Leave the parent's sockets to the parent; to be called in a freshly forked child."""
-        self.engine.dispose(close=False)
+        for engine in (self.engine, self.reader):
+            engine.dispose(close=False)
 
     def close(self) -> None:
         """Close every pooled connection."""
-        self.engine.dispose()
+        for engine in (self.engine, self.reader):
+            engine.dispose()
 
 
 def sqlite_engine(url: str) -> Engine:
@@ -119,11 +152,14 @@ def sqlite_engine(url: str) -> Engine:
     return engine
 
 
-def mysql_engine(url: str, pool_size: int) -> Engine:
-    """Make an engine for MySQL or MariaDB: READ COMMITTED, UTC, strict mode, time-outs on every call."""
+def mysql_engine(url: str, pool_size: int, *, isolation_level: Literal["READ COMMITTED", "AUTOCOMMIT"]) -> Engine:
+    """Make an engine for MySQL or MariaDB: UTC, strict mode, time-outs on every call."""
     engine = create_engine(
         make_url(url).update_query_dict({"charset": "utf8mb4"}),
-        isolation_level="READ COMMITTED",
+        isolation_level=isolation_level,
+        # Every use ends its transaction itself; another ROLLBACK would only cost a question to the server.
+        pool_reset_on_return=None,
+        skip_autocommit_rollback=True,
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=5,
