@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+import warnings
 
 
 class OneLine(logging.Formatter):
@@ -27,3 +28,6 @@ def set_up_logging(level: int = logging.INFO) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("celery.worker.strategy", "celery.app.trace", "botocore", "aiobotocore", "s3fs"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It quotes what it finds in a patient's file.
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module="pydicom")

@@ -108,6 +108,9 @@ class Ringer:
         self._due: queue.Queue[list[str]] = queue.Queue(RINGER_BACKLOG)
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        # For monitoring; of this process alone.
+        self.rung = 0
+        self.unheard = 0
 
     def ring(self, job_ids: Iterable[str]) -> None:
         """Have jobs rung for soon. Never waits; what cannot be taken is left to the keeper."""
@@ -123,4 +126,8 @@ class Ringer:
 
     def _ring_forever(self) -> None:
         while True:
-            ring(self.app, self._due.get())
+            due = self._due.get()
+            if ring(self.app, due):
+                self.rung += len(due)
+            else:
+                self.unheard += len(due)

@@ -4,6 +4,7 @@ The three steps are the phases people watch: decode, infer, measure.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -12,12 +13,12 @@ import numpy as np
 
 from models.mask_png import encode_mask
 from models.pipeline import infer, interpret
-from models.scan import read_scan
 from models.scan_type import Scan
 from models.segmenter import Segmenter
+from models.uncertainty import class_entropy
 from shared.jobs.finish import Outcome
 from shared.version import VERSION
-from worker.pictures import encode_preview, encode_probability, encode_thumbnail
+from worker.pictures import encode_map, encode_preview, encode_thumbnail
 
 
 @dataclass
@@ -29,8 +30,8 @@ class Case:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def decode(content: bytes, input_sha256: str) -> Case:
-    """Read a scan.
+def decode(content: bytes, input_sha256: str, read_scan: Callable[[bytes], Scan]) -> Case:
+    """Read a scan with the given reader.
 
     Raises:
         models.errors.InvalidScan: it cannot be used; carries a code and a sentence.
@@ -65,7 +66,8 @@ def measure_case(case: Case, probabilities: np.ndarray, segmenter: Segmenter) ->
         artifact("mask", "image/png", encode_mask(mask)),
         artifact("preview", "image/jpeg", encode_preview(case.scan.pixels)),
         artifact("thumbnail", "image/jpeg", encode_thumbnail(case.scan.pixels, mask)),
-        artifact("probability", "image/png", encode_probability(probabilities[1])),
+        artifact("probability", "image/png", encode_map(probabilities[1])),
+        artifact("uncertainty", "image/png", encode_map(class_entropy(probabilities))),
     ]
     case.seconds["measuring"] = perf_counter() - start
     height_px, width_px = case.scan.pixels.shape

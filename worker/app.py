@@ -37,6 +37,8 @@ def check_model(**_: Any) -> None:
     """Refuse to start with a model that is not what its contract says."""
     try:
         contract = load_contract(settings.model_dir)
+        if not contract.knows_liver:
+            raise ContractMismatch("It knows tumor alone; a result tells of the liver too.")
     except ContractMismatch as error:
         logger.critical("model refused: %s", error)
         sys.exit(2)

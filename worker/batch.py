@@ -3,12 +3,14 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
 from sqlalchemy import Connection
 
 from models.errors import InvalidScan
+from shared import tallies
 from shared.errors import DatabaseUnavailable, InfrastructureError
 from shared.jobs import finish
 from shared.jobs.claim import Claim
@@ -46,7 +48,8 @@ def decode_all(runtime: Runtime, pulse: Pulse, claims: list[Claim]) -> Work:
     cases: Work = {}
     for claim in claims:
         try:
-            cases[claim] = decode(runtime.storage.get(claim.content_sha256), claim.content_sha256)
+            content = runtime.storage.get(claim.content_sha256)
+            cases[claim] = decode(content, claim.content_sha256, runtime.sandbox.read_scan)
         except Exception as error:
             end(runtime, pulse, claim, error)
     return cases
@@ -157,4 +160,6 @@ def write(runtime: Runtime, claim: Claim, work: Callable[[Connection], bool]) ->
         else:
             if not written:
                 logger.warning("job_id=%s write refused fence=%d", claim.job_id, claim.fence)
+                with suppress(DatabaseUnavailable):  # a number is not worth another try
+                    runtime.database.run(lambda c: tallies.add(c, {"writes_refused": 1}))
             return written

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, select, update
 from shared.database import Database, now_ms
 from shared.jobs.control import drop_result
 from shared.jobs.states import TERMINAL
+from shared.jobs.usage import add_stored_bytes
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import jobs, scans
@@ -81,7 +82,7 @@ def expire_jobs(connection: Connection, retention_days: int) -> int:
 def purge_scans(database: Database, storage: Storage) -> int:
     """Remove the objects of deleted jobs' scans, unless another scan has the same content; return how many scans."""
     query = (
-        select(scans.c.id, scans.c.content_sha256, jobs.c.id.label("job_id"))
+        select(scans.c.id, scans.c.user_id, scans.c.size_bytes, scans.c.content_sha256, jobs.c.id.label("job_id"))
         .join(jobs, jobs.c.scan_id == scans.c.id)
         .where(jobs.c.deleted_ms.is_not(None), jobs.c.status.in_(TERMINAL), scans.c.purged_ms.is_(None))
         .limit(BATCH)
@@ -101,5 +102,10 @@ def purge_scan(connection: Connection, storage: Storage, row: Row) -> bool:
     is_shared = connection.execute(shared_by.limit(1)).first() is not None
     if not is_shared and not storage.delete(row.content_sha256, unused_for_s=UNUSED_S):
         return False
-    connection.execute(update(scans).where(scans.c.id == row.id).values(purged_ms=now_ms()))
-    return True
+    purged = connection.execute(
+        update(scans).where(scans.c.id == row.id, scans.c.purged_ms.is_(None)).values(purged_ms=now_ms())
+    )
+    # Two keepers may come by at once; one of them frees the user's quota.
+    if purged.rowcount:
+        add_stored_bytes(connection, row.user_id, -row.size_bytes)
+    return bool(purged.rowcount)

@@ -7,10 +7,13 @@ import logging
 import socket
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from celery import Celery
 
+from shared import tallies
+from shared.audit.chain import Contested, seal
 from shared.database import Database
 from shared.errors import ServiceError
 from shared.jobs.reap import due_for_ringing, reap_expired
@@ -76,6 +79,9 @@ class Keeper:
         """One round."""
         settings = self.settings
         self.note_presence(database)
+        self.seal_audit_log(database)
+        with suppress(tallies.Contested):  # another keeper was faster
+            database.run(tallies.add_up)
         limits = {"max_attempts": settings.max_attempts, "max_crashes": settings.max_crashes}
         reaped = database.run(lambda c: reap_expired(c, actor=self.worker_id, **limits))
         if reaped:
@@ -87,6 +93,16 @@ class Keeper:
             if due:
                 logger.info("ringing again count=%d", len(due))
                 ring(self.app, due)
+                database.run(lambda c: tallies.add(c, {"rung_again": len(due)}))
+
+    def seal_audit_log(self, database: Database) -> None:
+        """Chain new entries of the audit log; its end goes to the log, where a thief of the database cannot reach."""
+        try:
+            head = database.run(seal)
+        except Contested:
+            return
+        if head:
+            logger.info("audit log sealed head=%s", head)
 
     def note_presence(self, database: Database) -> None:
         """Let people see that this worker is alive, and with which model."""

@@ -9,6 +9,7 @@ from models.segmenter import Segmenter
 from shared.database import Database
 from shared.settings import Settings
 from shared.storage import Storage, open_storage
+from worker.sandbox import Sandbox
 
 MAX_HOST_NAME_LENGTH = 30
 
@@ -22,6 +23,7 @@ class Runtime:
     database: Database
     storage: Storage
     segmenter: Segmenter
+    sandbox: Sandbox
 
 
 def open_runtime(settings: Settings) -> Runtime:
@@ -37,6 +39,8 @@ def open_runtime(settings: Settings) -> Runtime:
         settings=settings,
         database=Database(settings.effective_database_url, pool_size=2),
         storage=open_storage(settings.effective_storage_url),
+        # Before the model, for it gets ready meanwhile.
+        sandbox=Sandbox(),
         segmenter=Segmenter(settings.model_dir, threads=1),
     )
 

@@ -24,7 +24,7 @@ def register(app: Celery, settings: Settings) -> None:
         cv2.setNumThreads(1)
         runtimes[:] = [open_runtime(settings)]
 
-    @app.task(name=TASK_NAME, ignore_result=True)
+    @app.task(name=TASK_NAME, ignore_result=True, Strategy="worker.messages:strategy")
     def analyse(message: Any = None, *_: Any, **__: Any) -> None:
         """Claim up to a batch of due jobs and work on them; the message only says that there may be some."""
         if not isinstance(message, dict) or message.get("v") != MESSAGE_VERSION:

@@ -25,7 +25,8 @@ from shared.jobs.invariants import unfinished, violations
 from shared.jobs.submit import StoredScan, submit
 from shared.migrate import migrate
 from shared.queue import make_celery, ring
-from shared.tables import jobs, results, users
+from shared.tables import jobs, results, scans, users
+from tests.conftest import free_port
 
 ROOT = Path(__file__).parents[2]
 # Everything ten times as fast as in production, so that a fault is over in seconds.
@@ -46,6 +47,8 @@ class Cluster:
     redis_process: subprocess.Popen[bytes] | None = None
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     submitted: list[str] = field(default_factory=list)
+    # 0: the redis-server listens on its socket alone.
+    redis_port: int = 0
 
     @property
     def socket(self) -> Path:
@@ -55,6 +58,7 @@ class Cluster:
     def start_redis(self) -> None:
         """Start the redis-server and wait until it answers."""
         command = redis_command(find_redis_server(), self.folder, self.socket)
+        command += ["--port", str(self.redis_port)]
         self.redis_process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         give_up_s = time.monotonic() + 15
         while time.monotonic() < give_up_s:
@@ -74,10 +78,13 @@ class Cluster:
         """A client of the redis-server."""
         return redis.Redis(unix_socket_path=str(self.socket))
 
-    def start_worker(self, *, sabotaged: str = "", **settings: str) -> subprocess.Popen[bytes]:
-        """Start a worker with one process; a sabotaged one lacks the guard named."""
+    def start_worker(
+        self, *, sabotaged: str = "", failpoint: tuple[str, str] | None = None, **settings: str
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker with one process; a sabotaged one lacks the guard named, a failpoint is a step and a harm."""
         number = len(self.workers)
         module = ["tests.chaos.sabotage", sabotaged] if sabotaged else ["celery", "--quiet"]
+        module = ["tests.chaos.failpoints", *failpoint] if failpoint else module
         with open(self.folder / f"worker{number}.log", "wb") as log:
             worker = subprocess.Popen(
                 [sys.executable, "-m", *module, *ARGUMENTS, "-n", f"w{number}@%h"],
@@ -135,7 +142,10 @@ class Cluster:
         with self.database.read() as connection:
             found = list(violations(connection))
             count = connection.execute(select(func.count()).select_from(jobs)).scalar_one()
-            lost = len(set(self.submitted)) - count
+            stored = set(connection.execute(select(scans.c.content_sha256)).scalars())
+        lost = len(set(self.submitted)) - count
+        for sha256 in stored:
+            self.storage.get(sha256)
         return found + ([f"{lost} submitted jobs are lost"] if lost else [])
 
     def assert_all_succeeded_once(self) -> None:
@@ -151,13 +161,17 @@ class Cluster:
         """The ends of the workers' logs."""
         return "\n".join(path.read_text()[-1500:] for path in sorted(self.folder.glob("worker*.log")))
 
-    def stop(self) -> None:
-        """End every process."""
+    def stop_workers(self) -> None:
+        """End every worker without warning."""
         for worker in self.workers:
             with suppress(ProcessLookupError):
                 os.killpg(worker.pid, signal.SIGCONT)
                 os.killpg(worker.pid, signal.SIGKILL)
             worker.wait()
+
+    def stop(self) -> None:
+        """End every process."""
+        self.stop_workers()
         if self.redis_process:
             self.redis_process.send_signal(signal.SIGCONT)
             self.kill_redis()
@@ -165,8 +179,10 @@ class Cluster:
 
 
 @contextmanager
-def open_cluster(folder: Path, database_url: str, *, worker_count: int = 2) -> Iterator[Cluster]:
-    """Start a cluster on an empty database, and end it."""
+def open_cluster(
+    folder: Path, database_url: str, *, worker_count: int = 2, redis_port: bool = False
+) -> Iterator[Cluster]:
+    """Start a cluster on an empty database, and end it; with `redis_port`, Redis listens on TCP too."""
     migrate(database_url)
     database, user_id = Database(database_url), new_id()
     with database.transaction() as connection:
@@ -176,6 +192,7 @@ def open_cluster(folder: Path, database_url: str, *, worker_count: int = 2) -> I
         "STORAGE_URL": f"file://{folder / 'storage'}", "WORKERS": "1", "BATCH_SIZE": "4",
     }  # fmt: skip
     cluster = Cluster(folder, database_url, environment, database, FolderStorage(folder / "storage"), user_id)
+    cluster.redis_port = free_port() if redis_port else 0
     try:
         cluster.start_redis()
         for _ in range(worker_count):
