@@ -4,9 +4,11 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
+from shared.audit import Act
 from shared.errors import Invalid, NotAllowed, RequestRefused, TooMany
 from web import sessions
 from web.accounts import authenticate, rename_user, set_password
+from web.audit_trail import noted
 from web.context import current
 from web.errors import STATUS
 from web.login_throttle import begin_attempt, forgive
@@ -27,7 +29,8 @@ def show() -> ResponseReturnValue:
 def change_name() -> ResponseReturnValue:
     """Change the user name."""
     try:
-        current().database.run(lambda c: rename_user(c, current_user.id, request.form.get("name", "")))
+        name = request.form.get("name", "")
+        noted(Act.NAME_CHANGE, lambda c: rename_user(c, current_user.id, name), user_id=current_user.id)
     except RequestRefused as refusal:
         return page(section="name", refusal=refusal)
     flash("Your user name is changed.")
@@ -43,7 +46,7 @@ def change_password() -> ResponseReturnValue:
         if new != request.form.get("again", ""):
             raise Invalid("The two new passwords differ.", code="passwords_differ")
         check_old_password(request.form.get("old", ""), new)
-        epoch = current().database.run(lambda c: set_password(c, current_user.id, new))
+        epoch = noted(Act.PASSWORD_CHANGE, lambda c: set_password(c, current_user.id, new), user_id=current_user.id)
     except RequestRefused as refusal:
         return page(section="password", refusal=refusal)
     sessions.carry_on(epoch)
@@ -74,7 +77,8 @@ def add_token() -> ResponseReturnValue:
     """Create an API token and show it, this once."""
     name, scope = request.form.get("name", ""), request.form.get("scope", "")
     try:
-        token = current().database.run(lambda c: create_token(c, current_user.id, name=name, scope=scope))
+        user_id = current_user.id
+        token = noted(Act.TOKEN_CREATE, lambda c: create_token(c, user_id, name=name, scope=scope), user_id=user_id)
     except RequestRefused as refusal:
         return page(section="tokens", refusal=refusal)
     return page(section="tokens", token=token)
@@ -84,7 +88,8 @@ def add_token() -> ResponseReturnValue:
 @login_required
 def revoke(token_id: str) -> ResponseReturnValue:
     """Make a token worthless."""
-    current().database.run(lambda c: revoke_token(c, current_user.id, token_id))
+    user_id = current_user.id
+    noted(Act.TOKEN_REVOKE, lambda c: revoke_token(c, user_id, token_id), user_id=user_id, object_id=token_id)
     flash("The token is revoked.")
     return redirect(url_for("account.show", _anchor="tokens"))
 

@@ -9,9 +9,11 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 from sqlalchemy import Connection, select, update
 
+from shared.audit import Act
 from shared.errors import Conflict, NotFound, RequestRefused
 from shared.tables import users
 from web.accounts import COLUMNS, Account, create_user, end_sessions, set_password, user_by_id
+from web.audit_trail import note, noted
 from web.context import current
 from web.errors import STATUS
 from web.passwords import one_time_password
@@ -49,9 +51,7 @@ def add_user() -> ResponseReturnValue:
     password = one_time_password()
     name, is_admin = request.form.get("name", ""), request.form.get("is_admin") == "yes"
     try:
-        user_id = current().database.run(
-            lambda c: create_user(c, name, password, is_admin=is_admin, must_change_password=True)
-        )
+        user_id = current().database.run(lambda c: create_noted(c, name, password, is_admin=is_admin))
     except RequestRefused as refusal:
         return page(refusal=refusal)
     logger.info("user created user_id=%s by=%s", user_id, current_user.id)
@@ -65,7 +65,12 @@ def reset_password(user_id: str) -> ResponseReturnValue:
     if user_id == current_user.id:
         raise Conflict("Change your own password on your account page.", code="own_account")
     password = one_time_password()
-    current().database.run(lambda c: set_password(c, user_id, password, must_change_password=True))
+    noted(
+        Act.PASSWORD_RESET,
+        lambda c: set_password(c, user_id, password, must_change_password=True),
+        user_id=current_user.id,
+        object_id=user_id,
+    )
     logger.info("password reset user_id=%s by=%s", user_id, current_user.id)
     return page(issued=(user_id, password))
 
@@ -77,7 +82,7 @@ def disable(user_id: str) -> ResponseReturnValue:
     # So that there always is an admin who can log in.
     if user_id == current_user.id:
         raise Conflict("You cannot disable your own account.", code="own_account")
-    account = current().database.run(lambda c: set_active(c, user_id, is_active=False))
+    account = switch(Act.USER_DISABLE, user_id)
     flash(f"{account.name} can no longer log in.")
     return redirect(url_for("admin.show"))
 
@@ -86,9 +91,31 @@ def disable(user_id: str) -> ResponseReturnValue:
 @admins_only
 def enable(user_id: str) -> ResponseReturnValue:
     """Let a disabled user in again."""
-    account = current().database.run(lambda c: set_active(c, user_id, is_active=True))
+    account = switch(Act.USER_ENABLE, user_id)
     flash(f"{account.name} can log in again.")
     return redirect(url_for("admin.show"))
+
+
+def create_noted(connection: Connection, name: str, password: str, *, is_admin: bool) -> str:
+    """Create a user who must choose a password, note it, and return the id.
+
+    Raises:
+        Invalid: the name is not acceptable.
+        Conflict: the name is taken.
+    """
+    user_id = create_user(connection, name, password, is_admin=is_admin, must_change_password=True)
+    note(connection, Act.USER_CREATE, user_id=current_user.id, object_id=user_id)
+    return user_id
+
+
+def switch(act: Act, user_id: str) -> Account:
+    """Enable or disable a user, and note it.
+
+    Raises:
+        NotFound: there is no such user.
+    """
+    is_active = act == Act.USER_ENABLE
+    return noted(act, lambda c: set_active(c, user_id, is_active=is_active), user_id=current_user.id, object_id=user_id)
 
 
 def set_active(connection: Connection, user_id: str, *, is_active: bool) -> Account:

@@ -4,7 +4,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from shared.settings import MIB, Settings, load_settings
-from web import account, admin, auth, commands, errors, health, pages, request_log, security_headers
+from web import account, audit_page, auth, commands, errors, health, pages, request_log, security_headers
 from web.api import register_api
 from web.context import open_context, secret_key
 from web.csrf import csrf
@@ -38,7 +38,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     security_headers.init_app(app)
     errors.init_app(app)
     auth.login_manager.init_app(app, add_context_processor=False)
-    for module in (auth, account, admin, pages, health):
+    for module in (auth, account, audit_page, pages, health):
         app.register_blueprint(module.blueprint)
     register_api(app)
     commands.init_app(app)

@@ -7,9 +7,11 @@ from flask import Blueprint, Response, flash, make_response, redirect, render_te
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user, login_required, logout_user
 
-from shared.errors import InfrastructureError, RequestRefused, TooMany
+from shared.audit import Act
+from shared.errors import RequestRefused, TooMany
 from web import sessions
 from web.accounts import authenticate, end_sessions
+from web.audit_trail import noted
 from web.context import current
 from web.login_throttle import begin_attempt, forgive
 from web.sessions import SessionUser
@@ -50,10 +52,11 @@ def insist_on_new_password() -> ResponseReturnValue | None:
 
 @blueprint.app_context_processor
 def viewer() -> dict[str, SessionUser | None]:
-    """Tell every template who looks at it; nobody, where the database cannot say: error pages must appear without."""
+    """Tell every template who looks at it; nobody, where that cannot be found out."""
     try:
         user = current_user if current_user.is_authenticated else None
-    except InfrastructureError:
+    except Exception:
+        # Whatever it is, the page that tells of it must appear; the view that met it first has logged it.
         user = None
     return {"viewer": user}
 
@@ -83,8 +86,10 @@ def log_in() -> ResponseReturnValue:
         return login_again(name, refusal.detail, 400)
     if account is None:
         logger.warning("login refused reason=wrong")
+        noted(Act.LOGIN_REFUSED, lambda c: None, user_id=None)
         return login_again(name, WRONG, 401)
     forgive(database, attempt)
+    noted(Act.LOGIN, lambda c: None, user_id=account.id)
     sessions.begin(account)
     logger.info("login user_id=%s", account.id)
     return redirect(safe_target(request.form.get("next")))
@@ -95,10 +100,10 @@ def log_in() -> ResponseReturnValue:
 def logout() -> ResponseReturnValue:
     """End this and every other session of the user: a copied cookie must not outlive it."""
     user_id = current_user.id
-    current().database.run(lambda c: end_sessions(c, user_id))
+    noted(Act.LOGOUT, lambda c: end_sessions(c, user_id), user_id=user_id)
     logout_user()
     session.clear()
-    flash("You are logged out.")
+    flash("You are logged out. Your sessions in other browsers have ended too.")
     return redirect(url_for("pages.home"))
 
 

@@ -7,6 +7,8 @@ import click
 from flask import Flask
 from sqlalchemy import Connection
 
+from shared.audit import Act, note
+from shared.audit.chain import Link, verify
 from shared.errors import ServiceError
 from shared.migrate import migrate
 from web.accounts import Account, create_user, ensure_first_admin, set_password, user_by_name
@@ -22,7 +24,13 @@ PASSWORD = click.option(
 
 def init_app(app: Flask) -> None:
     """Give the application its commands."""
-    for command in (prepare_command, create_user_command, reset_password_command, create_token_command):
+    for command in (
+        prepare_command,
+        create_user_command,
+        reset_password_command,
+        create_token_command,
+        verify_audit_command,
+    ):
         app.cli.add_command(command)
 
 
@@ -42,7 +50,12 @@ def prepare_command() -> None:
 @PASSWORD
 def create_user_command(name: str, admin: bool, password: str) -> None:
     """Create a user."""
-    attempt(lambda c: create_user(c, name, password, is_admin=admin))
+
+    def work(connection: Connection) -> None:
+        user_id = create_user(connection, name, password, is_admin=admin)
+        note(connection, Act.USER_CREATE, user_id=None, object_id=user_id)
+
+    attempt(work)
     click.echo(f"User {name} created.")
 
 
@@ -51,7 +64,13 @@ def create_user_command(name: str, admin: bool, password: str) -> None:
 @PASSWORD
 def reset_password_command(name: str, password: str) -> None:
     """Give a user another password and end their sessions."""
-    attempt(lambda c: set_password(c, known(c, name).id, password))
+
+    def work(connection: Connection) -> None:
+        user_id = known(connection, name).id
+        set_password(connection, user_id, password)
+        note(connection, Act.PASSWORD_RESET, user_id=None, object_id=user_id)
+
+    attempt(work)
     click.echo(f"Password of {name} changed; all sessions ended.")
 
 
@@ -61,7 +80,33 @@ def reset_password_command(name: str, password: str) -> None:
 @click.option("--label", default="command line", show_default=True, help="What the account page calls it.")
 def create_token_command(name: str, scope: str, label: str) -> None:
     """Print a fresh API token of a user, and nothing else."""
-    click.echo(attempt(lambda c: create_token(c, known(c, name).id, name=label, scope=scope)))
+
+    def work(connection: Connection) -> str:
+        user_id = known(connection, name).id
+        note(connection, Act.TOKEN_CREATE, user_id=None, object_id=user_id)
+        return create_token(connection, user_id, name=label, scope=scope)
+
+    click.echo(attempt(work))
+
+
+@click.command("verify-audit")
+@click.option("--expect", help="POSITION:SHA256 noted earlier; the log must still hold it.")
+def verify_audit_command(expect: str | None) -> None:
+    """Check that no entry of the audit log was changed, removed or put in later."""
+    expected = None
+    if expect:
+        position, _, sha256 = expect.partition(":")
+        if not position.isdecimal():
+            raise click.BadParameter("give POSITION:SHA256 as this command printed it", param_hint="--expect")
+        expected = Link(int(position), sha256)
+    with current().database.read() as connection:
+        verdict = verify(connection, expected)
+    if verdict.broken_at is not None:
+        raise click.ClickException(
+            f"The audit log does not hold at position {verdict.broken_at}; it does up to {verdict.head}."
+        )
+    click.echo(f"The audit log holds: {verdict.head.position} entries, {verdict.waiting} more wait to be chained.")
+    click.echo(f"Keep this elsewhere: {verdict.head}")
 
 
 def known(connection: Connection, name: str) -> Account:

@@ -12,6 +12,7 @@ from shared.database import Database
 from shared.queue import Ringer, make_celery
 from shared.settings import Settings
 from shared.storage import Storage, open_storage
+from web.submit_rate import SubmitRate
 
 EXTENSION = "hepaq"
 
@@ -24,6 +25,7 @@ class Context:
     database: Database
     storage: Storage
     ringer: Ringer
+    submit_rate: SubmitRate
 
 
 def open_context(app: Flask, settings: Settings) -> Context:
@@ -33,6 +35,7 @@ def open_context(app: Flask, settings: Settings) -> Context:
         database=Database(settings.effective_database_url, pool_size=settings.web_threads),
         storage=open_storage(settings.effective_storage_url),
         ringer=Ringer(make_celery(settings.effective_redis_url)),
+        submit_rate=SubmitRate(settings.max_scans_per_min),
     )
     app.extensions[EXTENSION] = context
     return context

@@ -4,6 +4,7 @@ import logging
 from http import HTTPStatus
 
 from flask import Flask, Response, jsonify, render_template, request
+from flask.globals import request_ctx
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
@@ -87,6 +88,8 @@ def answer_http_error(error: HTTPException) -> ResponseReturnValue:
 
 def answer_fault(error: Exception) -> Response:
     """Answer a fault of ours: the traceback goes to the log, never to the caller."""
+    if isinstance(error, BlockingIOError):
+        return answer(408, "too_slow", "The upload stopped in the midst of it; please send it again.")
     logger.error("request_id=%s fault", request_id(), exc_info=error)
     return answer(500, "internal", "Something went wrong on our side; please try again.")
 
@@ -94,6 +97,9 @@ def answer_fault(error: Exception) -> Response:
 def answer(status: int, code: str, detail: str, *, extra: dict[str, object] | None = None) -> Response:
     """Return the answer in the form the caller understands."""
     title = HTTPStatus(status).phrase
+    if request_ctx.url_adapter is None:
+        # An address that is not ours: no page can be drawn, for its links could lead nowhere.
+        return Response(f"{title}. {detail}\n", status, mimetype="text/plain")
     if not request.path.startswith("/api/"):
         page = render_template(
             "error.html", status=status, title=title, detail=detail, code=code, request_id=request_id()

@@ -1,15 +1,25 @@
 """Take uploads: check, store durably, queue, and only then answer. All scans of a request become jobs, or none."""
 
+import logging
 import os
 import re
 import unicodedata
 from collections.abc import Sequence
 from typing import BinaryIO
 
+from flask import current_app
+from sqlalchemy import Connection
+
+from shared.audit import Act
 from shared.errors import BadUpload, Invalid, ScanRefused
 from shared.jobs.submit import StoredScan, Submission, check_quota, submit
+from web.audit_trail import note
 from web.context import Context
+from web.deidentify import deidentified
+from web.request_log import request_id
 from web.scan_header import check_header
+
+logger = logging.getLogger(__name__)
 
 MAX_LABEL_LENGTH = 80
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,64}")
@@ -28,7 +38,7 @@ def receive(
     Raises:
         ScanRefused: a file cannot be taken; `index` is its place in the request.
         Invalid: the label or the idempotency key cannot be used.
-        TooMany: a quota is used up.
+        TooMany: a quota is used up, or too many came within a minute.
         InfrastructureError: storage or database do not answer; nothing was queued.
     """
     settings = context.settings
@@ -37,6 +47,7 @@ def receive(
         raise BadUpload("The request holds no file; send at least one in the field scan.", code="file_missing")
     if len(streams) > settings.max_files_per_upload:
         raise BadUpload(f"An upload may hold {settings.max_files_per_upload} scans at most.", code="too_many_files")
+    context.submit_rate.count(user_id, len(streams))
     formats = checked_formats(streams)
 
     # Looked at before anything is stored; uploads run side by side may together go a little over.
@@ -50,23 +61,32 @@ def receive(
             max_stored_bytes=settings.max_stored_bytes,
         )
     stored = store_all(context, streams, formats)
-    submission = context.database.run(
-        lambda connection: submit(connection, user_id, stored, label=label, idempotency_key=idempotency_key)
-    )
+
+    def accept(connection: Connection) -> Submission:
+        made = submit(connection, user_id, stored, label=label, idempotency_key=idempotency_key)
+        if not made.replayed:
+            note(connection, Act.SUBMIT, user_id=user_id, object_id=made.id)
+        return made
+
+    submission = context.database.run(accept)
     if not submission.replayed:
+        first = submission.job_ids[0]
+        logger.info("request_id=%s job_id=%s submitted count=%d", request_id(), first, len(submission.job_ids))
         context.ringer.ring(submission.job_ids)
     return submission
 
 
 def store_all(context: Context, streams: Sequence[BinaryIO], formats: list[str]) -> list[StoredScan]:
-    """Store every file durably.
+    """Store every file durably, DICOM files without patient data.
 
     Raises:
-        ScanRefused: one has too many bytes.
+        ScanRefused: one has too many bytes, or breaks the DICOM standard.
     """
     stored = []
     for index, (stream, form) in enumerate(zip(streams, formats, strict=True)):
         try:
+            if form == "dicom" and context.settings.deidentify_dicom:
+                stream = deidentified(stream, key=str(current_app.config["SECRET_KEY"]))
             kept = context.storage.put(stream, limit_bytes=context.settings.max_upload_bytes)
         except ScanRefused as error:
             error.index = index

@@ -29,10 +29,11 @@ WHOLE = (
 
 @dataclass(frozen=True)
 class Page:
-    """Some jobs, newest first, and where the next ones begin."""
+    """Some jobs, newest first, and between which ones they lie: None where there are no older or newer ones."""
 
     rows: list[Row]
     next_cursor: str | None
+    newer_cursor: str | None = None
 
 
 def own_jobs(user_id: str, columns: tuple[object, ...]) -> Select:
@@ -74,19 +75,40 @@ def list_jobs(
     status: str | None = None,
     label: str | None = None,
     cursor: str | None = None,
+    newer_than: str | None = None,
     limit: int = 50,
 ) -> Page:
-    """Return a page of jobs, newest first; the cursor is the last job of the page before."""
+    """Return a page of jobs, newest first.
+
+    Args:
+        connection: to read with.
+        user_id: whose jobs.
+        status: of which state alone.
+        label: of which label alone.
+        cursor: the last job of the page before; older ones follow.
+        newer_than: or the first job of the page after; the nearest newer ones are wanted.
+        limit: how many at most.
+    """
     limit = max(1, min(limit, MAX_PAGE))
-    query = own_jobs(user_id, SUMMARY).order_by(jobs.c.id.desc()).limit(limit + 1)
+    # Left to itself, MariaDB takes the index on deleted_ms, or goes through all the user's newer jobs to reach the
+    # cursor: 40 ms at 20,000 jobs and ever more. Forced, it begins where the page begins: 0.4 ms at any number.
+    index = "ix_jobs_user_status" if status else "ix_jobs_user"
+    query = own_jobs(user_id, SUMMARY).with_hint(jobs, f"FORCE INDEX ({index})", "mysql")
+    query = query.order_by(jobs.c.id if newer_than else jobs.c.id.desc()).limit(limit + 1)
     if status:
         query = query.where(jobs.c.status == status)
     if label:
         query = query.where(scans.c.label == label)
     if cursor:
         query = query.where(jobs.c.id < cursor)
-    rows = list(connection.execute(query))
-    return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+    if newer_than:
+        query = query.where(jobs.c.id > newer_than)
+    found = list(connection.execute(query))
+    rows, has_more = found[:limit], len(found) > limit
+    if newer_than:
+        rows.reverse()
+    has_older, has_newer = (True, has_more) if newer_than else (has_more, bool(cursor))
+    return Page(rows, rows[-1].id if rows and has_older else None, rows[0].id if rows and has_newer else None)
 
 
 def queue_position(connection: Connection, row: Row) -> int | None:

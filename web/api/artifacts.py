@@ -1,4 +1,4 @@
-"""The pictures of a result, and the scan as it was uploaded."""
+"""The pictures of a result, and the scan as it is stored."""
 
 import io
 from collections.abc import Callable
@@ -8,10 +8,12 @@ from flask import Response, request
 from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
 
+from shared.audit import Act
 from shared.errors import NotFound
 from shared.storage import CorruptObject, MissingObject
 from web.api.identity import View, caller, requires_caller
 from web.api.schemas import ProblemSchema
+from web.audit_trail import note_look
 from web.context import current
 from web.overlay import draw_overlay
 from web.queries import find_artifact, find_job
@@ -60,6 +62,12 @@ def probability(job_id: str) -> ResponseReturnValue:
     return stored("probability", job_id)
 
 
+@picture_view("uncertainty.png", "image/png")
+def uncertainty(job_id: str) -> ResponseReturnValue:
+    """How unsure the network is of each position on its grid, 0 to 255: the entropy of background, liver and tumor."""
+    return stored("uncertainty", job_id)
+
+
 @picture_view("overlay.png", "image/png")
 def overlay(job_id: str) -> ResponseReturnValue:
     """The scan with liver, tumors and lesion boxes drawn over it, at most 1024 px."""
@@ -68,13 +76,14 @@ def overlay(job_id: str) -> ResponseReturnValue:
         row = find_job(connection, user_id, job_id)
         base = find_artifact(connection, user_id, job_id, "preview")
         marks = find_artifact(connection, user_id, job_id, "mask")
+    note_look(Act.DOWNLOAD, user_id=user_id, job_id=row.id)
     drawn = draw_overlay(base.content, marks.content, [lesion["bbox"] for lesion in row.report["lesions"]])
     return picture(drawn, "image/png", f"overlay-{marks.content_sha256}")
 
 
 @picture_view("original", "application/octet-stream")
 def original(job_id: str) -> ResponseReturnValue:
-    """The scan as it was uploaded, to save; never shown inside a page, for it is what a stranger sent."""
+    """The scan as it is stored, to save; never shown inside a page, for it is what a stranger sent."""
     context = current()
     with context.database.read() as connection:
         row = find_job(connection, caller().user_id, job_id)
@@ -82,6 +91,7 @@ def original(job_id: str) -> ResponseReturnValue:
         content = context.storage.get(row.content_sha256)
     except (MissingObject, CorruptObject) as error:
         raise NotFound("The stored scan is gone or damaged.", code="input_missing") from error
+    note_look(Act.DOWNLOAD, user_id=caller().user_id, job_id=row.id)
     response = Response(io.BytesIO(content), mimetype="application/octet-stream", direct_passthrough=True)
     response.content_length = len(content)
     response.headers["Content-Disposition"] = f'attachment; filename="{row.id}.{row.format}"'
@@ -93,6 +103,9 @@ def stored(kind: str, job_id: str) -> ResponseReturnValue:
     """Answer with a stored picture."""
     with current().database.read() as connection:
         row = find_artifact(connection, caller().user_id, job_id, kind)
+    # A list shows many thumbnails; what it shows is no look at one job.
+    if kind != "thumbnail":
+        note_look(Act.VIEW, user_id=caller().user_id, job_id=job_id)
     return picture(row.content, row.media_type, row.content_sha256)
 
 

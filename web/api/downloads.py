@@ -7,11 +7,13 @@ from flask import Response, jsonify
 from flask_smorest import Blueprint
 from sqlalchemy import Row
 
+from shared.audit import Act
 from shared.errors import NotFound
 from shared.intended_use import INTENDED_USE
 from web.api.documents import iso, result_whole
 from web.api.identity import caller, requires_caller
 from web.api.schemas import ProblemSchema, ResultSchema
+from web.audit_trail import note_look
 from web.context import current
 from web.queries import find_job
 
@@ -54,7 +56,7 @@ def result_csv(job_id: str) -> Response:
 
 
 def own_result(job_id: str) -> Row:
-    """Return a job of the caller that has a result.
+    """Return a job of the caller that has a result, and note that it is taken away.
 
     Raises:
         NotFound: no such job, or no result.
@@ -63,6 +65,7 @@ def own_result(job_id: str) -> Row:
         row = find_job(connection, caller().user_id, job_id)
     if row.tumor_detected is None:
         raise NotFound("This job has no result.", code="no_result")
+    note_look(Act.DOWNLOAD, user_id=caller().user_id, job_id=row.id)
     return row
 
 

@@ -3,12 +3,13 @@
 from flask import Response, jsonify
 from flask_smorest import Blueprint
 
-from shared.jobs import control
+from shared.audit import Act
 from shared.jobs.states import Status
 from web.api.documents import job_whole
 from web.api.identity import caller, requires_caller
 from web.api.schemas import JobSchema, ProblemSchema
 from web.context import current
+from web.job_changes import change_job
 from web.queries import find_job, queue_position
 
 blueprint = Blueprint("job_actions", __name__, description="Change jobs")
@@ -22,7 +23,7 @@ blueprint = Blueprint("job_actions", __name__, description="Change jobs")
 @requires_caller
 def cancel_job(job_id: str) -> Response:
     """Cancel a job: at once while it waits, within seconds while it runs."""
-    status = current().database.run(lambda connection: control.cancel(connection, caller().user_id, job_id))
+    status = change_job(Act.CANCEL, user_id=caller().user_id, job_id=job_id)
     return show(job_id, 200 if status == Status.CANCELLED else 202)
 
 
@@ -33,9 +34,7 @@ def cancel_job(job_id: str) -> Response:
 @requires_caller
 def retry_job(job_id: str) -> Response:
     """Run a failed, dead or cancelled job again."""
-    context = current()
-    context.database.run(lambda connection: control.retry(connection, caller().user_id, job_id))
-    context.ringer.ring([job_id])
+    change_job(Act.RETRY, user_id=caller().user_id, job_id=job_id)
     return show(job_id, 202)
 
 
@@ -45,7 +44,7 @@ def retry_job(job_id: str) -> Response:
 @requires_caller
 def delete_job(job_id: str) -> Response:
     """Delete a job and its result; an unfinished one is cancelled first."""
-    current().database.run(lambda connection: control.delete_job(connection, caller().user_id, job_id))
+    change_job(Act.DELETE, user_id=caller().user_id, job_id=job_id)
     return Response(status=204)
 
 

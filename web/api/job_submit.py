@@ -91,6 +91,8 @@ def read_streams(settings: Settings) -> list[BinaryIO]:
         if request.mimetype in FORMS:
             return read_form()
         content = request.get_data(cache=False)
+        if request.content_length is not None and len(content) < request.content_length:
+            raise BadUpload("The upload is cut short; please send it again.", code="bad_upload")
     except RequestEntityTooLarge as error:
         limit = settings.max_upload_bytes
         raise ScanTooLarge(f"A scan may have at most {limit:,} bytes.", limit_bytes=limit) from error

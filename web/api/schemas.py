@@ -105,6 +105,7 @@ class LinksSchema(Schema):
     preview = fields.String()
     thumbnail = fields.String()
     probability = fields.String()
+    uncertainty = fields.String()
 
 
 class JobSummarySchema(Schema):

@@ -1,12 +1,13 @@
 """What the system is: the first page, and the model's facts."""
 
-from flask import render_template
+from flask import abort, render_template, send_from_directory
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from shared.presence import live_processes
 from web.context import current
 from web.pages.blueprint import blueprint
+from web.pages.evaluation import FOLDER, is_plot, read_evaluation
 from web.pages.model_facts import read_facts
 
 
@@ -22,5 +23,16 @@ def home() -> ResponseReturnValue:
 
 @blueprint.get("/model")
 def model() -> ResponseReturnValue:
-    """Show everything the model's contract says of it."""
-    return render_template("model.html", facts=read_facts(current().settings.model_dir))
+    """Show what the model's contract says of it, and what its evaluation found."""
+    folder = current().settings.model_dir
+    facts = read_facts(folder)
+    evaluation = read_evaluation(folder, facts.contract.get("sha256", "")) if facts else None
+    return render_template("model.html", facts=facts, evaluation=evaluation)
+
+
+@blueprint.get("/model/plots/<name>")
+def model_plot(name: str) -> ResponseReturnValue:
+    """Send a plot of the evaluation."""
+    if not is_plot(name):
+        abort(404)
+    return send_from_directory((current().settings.model_dir / FOLDER).absolute(), name, max_age=3600)

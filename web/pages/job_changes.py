@@ -1,69 +1,48 @@
 """What people do to their jobs: cancel, run again, delete; one by one or many at once."""
 
-from functools import partial
-from typing import Protocol
-
 from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
-from sqlalchemy import Connection
 
+from shared.audit import Act
 from shared.errors import Conflict, Invalid, NotFound
-from shared.jobs import control
-from web.context import current
+from web.job_changes import change_job
 from web.pages.blueprint import blueprint
 
-
-class Change(Protocol):
-    """What `shared.jobs.control` does to one job."""
-
-    def __call__(self, connection: Connection, user_id: str, job_id: str) -> object: ...
-
-
-CHANGES: dict[str, tuple[Change, str]] = {
-    "cancel": (control.cancel, "cancelled"),
-    "retry": (control.retry, "queued again"),
-    "delete": (control.delete_job, "deleted"),
-}
+WORDS = {Act.CANCEL: "cancelled", Act.RETRY: "queued again", Act.DELETE: "deleted"}
 MOST_AT_ONCE = 200
 
 
 @blueprint.post("/jobs/<job_id>/<any(cancel, retry, delete):name>")
 @login_required
-def change_job(job_id: str, name: str) -> ResponseReturnValue:
+def change_one(job_id: str, name: str) -> ResponseReturnValue:
     """Change one job and show what became of it."""
-    change, words = CHANGES[name]
-    current().database.run(partial(change, user_id=current_user.id, job_id=job_id))
-    if name == "retry":
-        current().ringer.ring([job_id])
-    if name == "delete":
-        flash(f"The job is {words}.")
+    change_job(act := Act(name), user_id=current_user.id, job_id=job_id)
+    if act == Act.DELETE:
+        flash(f"The job is {WORDS[act]}.")
         return redirect(url_for("pages.jobs"))
     return redirect(url_for("pages.job", job_id=job_id))
 
 
 @blueprint.post("/jobs/change")
 @login_required
-def change_jobs() -> ResponseReturnValue:
+def change_many() -> ResponseReturnValue:
     """Change every chosen job that can be changed so, and say how many could not."""
     name, ids = request.form.get("change", ""), request.form.getlist("id")
-    if name not in CHANGES or len(ids) > MOST_AT_ONCE:
+    if name not in WORDS or len(ids) > MOST_AT_ONCE:
         raise Invalid("This cannot be done with these jobs.")
-    change, words = CHANGES[name]
-    changed, refused = [], 0
+    changed = refused = 0
     for job_id in ids:
         # One transaction each: a job that refuses must not hold the others back.
         try:
-            current().database.run(partial(change, user_id=current_user.id, job_id=job_id))
-            changed.append(job_id)
+            change_job(Act(name), user_id=current_user.id, job_id=job_id)
+            changed += 1
         except (Conflict, NotFound):
             refused += 1
-    if name == "retry" and changed:
-        current().ringer.ring(changed)
-    flash(summary(len(changed), refused, words))
+    flash(summary(changed, refused, WORDS[Act(name)]))
     # Where one was in the list is kept.
-    status, label, cursor = (request.args.get(name) for name in ("status", "label", "cursor"))
-    return redirect(url_for("pages.jobs", status=status, label=label, cursor=cursor))
+    status, label, cursor, newer = (request.args.get(name) for name in ("status", "label", "cursor", "newer"))
+    return redirect(url_for("pages.jobs", status=status, label=label, cursor=cursor, newer=newer))
 
 
 def summary(changed: int, refused: int, words: str) -> str:

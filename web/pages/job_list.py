@@ -1,5 +1,6 @@
 """The list of one's jobs, and single rows of it for the page's script to put in place of old ones."""
 
+from functools import partial
 from typing import Any
 
 from flask import render_template, request
@@ -26,10 +27,13 @@ def jobs() -> ResponseReturnValue:
     status = request.args.get("status", "")
     status = status if status in TABS else ""
     label = request.args.get("label", "").strip()[:MAX_LABEL_LENGTH]
-    cursor = request.args.get("cursor", "")
-    cursor = cursor if is_id(cursor) else ""
+    cursor, newer_than = (name if is_id(name := request.args.get(key, "")) else "" for key in ("cursor", "newer"))
+    find = partial(list_jobs, user_id=current_user.id, status=status, label=label, limit=PAGE_JOBS)
     with current().database.read() as connection:
-        page = list_jobs(connection, current_user.id, status=status, label=label, cursor=cursor, limit=PAGE_JOBS)
+        page = find(connection, cursor=cursor, newer_than=newer_than)
+        # Fewer than a page's: begin with the newest, which may have come meanwhile.
+        if newer_than and not page.newer_cursor:
+            page = find(connection)
     shown = [job_summary(row) for row in page.rows]
     return render_template(
         "jobs.html",
@@ -39,7 +43,9 @@ def jobs() -> ResponseReturnValue:
         status=status,
         label=label,
         cursor=cursor,
+        newer_than=newer_than,
         next_cursor=page.next_cursor,
+        newer_cursor=page.newer_cursor,
         is_live=any(job["status"] in ACTIVE for job in shown),
     )
 

@@ -6,13 +6,16 @@ from flask import render_template
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
+from shared.audit import Act
 from shared.jobs.control import RETRYABLE
 from shared.jobs.states import ACTIVE, Phase, Status
 from web.api.documents import job_whole
+from web.audit_trail import note_look
 from web.context import current
 from web.pages.advice import advise, explain
 from web.pages.blueprint import blueprint
 from web.pages.model_facts import read_facts
+from web.pages.waiting import wait_words
 from web.queries import find_job, queue_position
 
 # The page's own headline says it.
@@ -27,12 +30,16 @@ def job(job_id: str) -> ResponseReturnValue:
     with current().database.read() as connection:
         row = find_job(connection, current_user.id, job_id)
         found = job_whole(row, queue_position(connection, row))
+        wait = wait_words(connection, found["position"])
     error, result = found["error"], found["result"]
+    if result:
+        note_look(Act.VIEW, user_id=current_user.id, job_id=row.id)
     return render_template(
         "job.html",
         job=found,
         job_version=row.version,
         steps=steps(found),
+        wait=wait,
         is_live=found["status"] in ACTIVE,
         is_retryable=found["status"] in RETRYABLE,
         advice=advise(error["code"]) if error else "",

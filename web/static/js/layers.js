@@ -1,4 +1,4 @@
-// What is drawn over a scan, each as a picture of its own: tumor, liver edge, probability.
+// What is drawn over a scan, each as a picture of its own: tumor, liver edge, probability, doubt.
 
 const TUMOR = [255, 96, 64];
 const LIVER = [64, 190, 255];

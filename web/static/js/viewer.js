@@ -9,6 +9,15 @@ const STEP = 1.4;
 const WHEEL_STEP = 1.15;
 const MOVE_PX = 40;
 const FINE_PX = 900;
+const MAPS = {
+  heat: { source: "probability", ends: ["0", "1"], words: "Probability of tumor at each position, as the network gives it." },
+  doubt: {
+    source: "uncertainty",
+    ends: ["sure", "torn"],
+    words: "Doubt between background, liver and tumor at each position. The network can be sure and wrong.",
+  },
+};
+const MISSING = "This result has no such map: it was made by an earlier version, or the server does not answer.";
 
 export async function showScan(section, table) {
   const { preview, mask } = section.dataset;
@@ -72,7 +81,7 @@ class Viewer {
     context.filter = "none";
     if (!withFindings) return;
     context.globalAlpha = this.field("opacity").value / 100;
-    if (this.field("heat").checked && this.layers.heat) put(this.layers.heat);
+    for (const name of Object.keys(MAPS)) if (this.field(name).checked && this.layers[name]) put(this.layers[name]);
     if (this.field("tumor").checked) put(this.layers.tumor);
     context.globalAlpha = 1;
     if (this.field("liver").checked) put(this.layers.liver);
@@ -131,7 +140,7 @@ class Viewer {
     for (const pane of this.panes) this.listenTo(pane.querySelector("canvas"));
     const zooms = { in: () => this.zoomBy(STEP), out: () => this.zoomBy(1 / STEP), fit: () => this.fit() };
     for (const button of this.controls.querySelectorAll("[data-zoom]")) button.addEventListener("click", zooms[button.dataset.zoom]);
-    this.controls.addEventListener("input", () => this.applyControls());
+    this.controls.addEventListener("input", (event) => this.applyControls(event.target));
     for (const row of this.rows) {
       for (const name of ["mouseenter", "focus"]) row.addEventListener(name, () => this.light(Number(row.dataset.lesion)));
       for (const name of ["mouseleave", "blur"]) row.addEventListener(name, () => this.light(null));
@@ -171,13 +180,27 @@ class Viewer {
     event.preventDefault();
   }
 
-  async applyControls() {
+  async applyControls(changed) {
     const isAlone = this.field("single").checked;
     this.panes[0].hidden = isAlone;
     this.section.querySelector("#panes").classList.toggle("single", isAlone);
-    if (this.field("heat").checked && !this.layers.heat) {
-      this.layers.heat = heatLayer(await loadPicture(this.section.dataset.probability), this.width, this.height);
-    }
+    if (changed.name in MAPS) await this.showMap(changed);
     this.draw();
+  }
+
+  // One map at a time, with its scale; it is fetched when first asked for.
+  async showMap(box) {
+    const { source, ends, words } = MAPS[box.name];
+    for (const other of Object.keys(MAPS)) if (other !== box.name && box.checked) this.field(other).checked = false;
+    const scale = this.section.querySelector("[data-scale]");
+    scale.hidden = !box.checked;
+    scale.querySelectorAll("[data-end]").forEach((end, index) => (end.textContent = ends[index]));
+    scale.querySelector("[data-scale-words]").textContent = words;
+    if (!box.checked || this.layers[box.name]) return;
+    try {
+      this.layers[box.name] = heatLayer(await loadPicture(this.section.dataset[source]), this.width, this.height);
+    } catch {
+      scale.querySelector("[data-scale-words]").textContent = MISSING;
+    }
   }
 }
