@@ -39,6 +39,14 @@ submit: $(READY) ## Submit files or a folder: make submit PATH_TO=folder (token 
 token: $(READY) ## Print a fresh API token: make token USER=admin
 	@$(BIN)/flask --app web create-token $(USER)
 
+.PHONY: backup
+backup: $(READY) ## Save tables and scans while hepaq runs: make backup TO=folder
+	@$(BIN)/python -m shared.backup save $(TO)
+
+.PHONY: restore
+restore: $(READY) ## Put a copy back into an empty database and storage: make restore FROM=folder
+	@$(BIN)/python -m shared.backup restore $(FROM)
+
 .PHONY: chaos
 chaos: $(TEST_READY) ## Kill and freeze things for long: make chaos JOBS=10000 FAULTS=1000
 	$(BIN)/python -m tests.chaos.nemesis --jobs $(or $(JOBS),500) --faults $(or $(FAULTS),40) $(ARGS)
@@ -56,6 +64,18 @@ train: $(VENV)/.train-ready ## Train the network: make train DATA=folder ARGS="-
 .PHONY: evaluate
 evaluate: $(VENV)/.train-ready ## Evaluate the shipped network: make evaluate DATA=folder ARGS="--split val"
 	$(BIN)/python -m models.evaluate --data $(DATA) $(ARGS)
+
+.PHONY: bench
+bench: $(VENV)/.bench-ready ## Measure speed beside the ceiling and peers: make bench BENCH_PEERS=all ARGS="--rounds 5"
+	$(BIN)/python -m bench $(ARGS)
+
+.PHONY: bench-growth
+bench-growth: $(VENV)/.bench-ready ## Measure the hot queries with a thousand jobs stored and with a million
+	$(BIN)/python -m bench.growth $(ARGS)
+
+.PHONY: bench-memory
+bench-memory: $(VENV)/.bench-ready ## Watch memory over 10,000 jobs: make bench-memory ARGS="--jobs 2000"
+	$(BIN)/python -m bench.memory $(ARGS)
 
 .PHONY: clean
 clean: ## Remove the environment and caches; data stays
@@ -77,6 +97,10 @@ $(READY): requirements.txt | $(VENV)/bin/python
 
 $(TEST_READY): tests/requirements.txt $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r tests/requirements.txt
+	@touch $@
+
+$(VENV)/.bench-ready: bench/requirements.txt $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r bench/requirements.txt
 	@touch $@
 
 $(VENV)/.train-ready: models/requirements-train.txt $(READY)

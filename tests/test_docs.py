@@ -98,3 +98,14 @@ def test_the_readmes_terminal_commands_work(running_system: RunningSystem, tmp_p
     assert done.returncode == 0, done.stderr
     assert "2 of 2 succeeded" in done.stdout
     assert "3 of 3 succeeded" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["security.md", "faults.md"])
+def test_every_test_that_is_named_exists(name: str) -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / name).read_text()))
+    written = {
+        found for path in (ROOT / "tests").rglob("*.py") for found in re.findall(r"def (test_\w+)", path.read_text())
+    }
+
+    assert len(named) > 30
+    assert named - written == set()

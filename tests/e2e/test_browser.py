@@ -102,8 +102,14 @@ def check_viewer(browser: Chrome) -> None:
     assert browser.execute_script(COUNT_COLOURED, "overlay") == 0
     one(browser, "[name=heat]").click()
     until(browser, lambda b: b.execute_script(COUNT_COLOURED, "overlay") > 0)
-    for name in ("heat", "boxes", "liver", "tumor"):
+    assert "Probability of tumor" in text_of(browser, "[data-scale]")
+    browser.find_element(By.CSS_SELECTOR, "[name=doubt]").send_keys(Keys.SPACE)
+    until(browser, lambda b: b.execute_script(COUNT_COLOURED, "overlay") > 0)
+    assert text_of(browser, "[data-scale]").startswith("suretornDoubt between background, liver and tumor")
+    assert not browser.find_element(By.CSS_SELECTOR, "[name=heat]").is_selected()
+    for name in ("doubt", "boxes", "liver", "tumor"):
         one(browser, f"[name={name}]").click()
+    assert not browser.find_element(By.CSS_SELECTOR, "[data-scale]").is_displayed()
     assert browser.execute_script(COUNT_COLOURED, "overlay") == everything
     row = one(browser, "tr[data-lesion='1']")
     browser.execute_script("arguments[0].focus()", row)

@@ -1,7 +1,7 @@
 """The web application on a real database and storage, and ways to be somebody."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,26 @@ from web import create_app
 from web.accounts import create_user
 from web.context import Context
 from web.tokens import create_token
+from worker.sandbox import Sandbox
 
 PASSWORD = "a long test password"
 SETTINGS = {"REDIS_URL": "unix:///nowhere/redis.sock", "MAX_UPLOAD_BYTES": "300000"}
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """The process that decodes."""
+    sandbox = Sandbox()
+    yield sandbox
+    sandbox.close()
+
+
+@pytest.fixture
+def breakable() -> Iterator[Sandbox]:
+    """A decoder that scans can break, with little patience."""
+    sandbox = Sandbox(module="tests.integration.broken_decoder", timeout_s=6)
+    yield sandbox
+    sandbox.close()
 
 
 @pytest.fixture

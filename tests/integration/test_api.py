@@ -7,13 +7,14 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
 from shared.database import now_ms
 from shared.identifiers import new_id
 from shared.jobs.claim import claim_due
 from shared.jobs.finish import Outcome, fail, succeed
 from shared.tables import jobs, scans
+from web.api.schemas import JobListSchema
 from web.context import Context
 
 Headers = dict[str, str]
@@ -37,7 +38,7 @@ RESULT = {
 # Any bytes will do: what is tested is who may have them.
 PICTURES = [
     {"kind": kind, "media_type": "image/png", "content": b"picture", "content_sha256": "3" * 64}
-    for kind in ("mask", "preview", "thumbnail", "probability")
+    for kind in ("mask", "preview", "thumbnail", "probability", "uncertainty")
 ]
 
 
@@ -254,6 +255,19 @@ def test_many_jobs_are_asked_for_at_once(client: FlaskClient, ann: Headers, scan
     assert sorted(job["id"] for job in found) == sorted(made)
 
 
+def test_a_list_is_what_its_schema_says(client: FlaskClient, ann: Headers, scan_png: bytes, context: Context) -> None:
+    made = [post(client, ann, scan_png).json["id"] for _ in range(2)]
+    finish_next(context)
+
+    page = client.get(f"/api/v1/jobs?ids={','.join(made)}", headers=ann).json
+    alone = {job_id: client.get(f"/api/v1/jobs/{job_id}", headers=ann).json for job_id in made}
+
+    assert JobListSchema().dump(page) == page
+    assert JobListSchema().validate(page) == {}
+    assert {job["id"]: job["links"] for job in page["jobs"]} == {k: job["links"] for k, job in alone.items()}
+    assert all(url.count(job["id"]) == 1 for job in page["jobs"] for url in job["links"].values())
+
+
 @pytest.mark.parametrize("query", ["status=weird", "limit=1000000000", "limit=x", "unknown=1", "cursor=1"])
 def test_a_bad_filter_is_refused(client: FlaskClient, ann: Headers, query: str) -> None:
     answer = client.get(f"/api/v1/jobs?{query}", headers=ann)
@@ -336,9 +350,34 @@ def test_the_openapi_document_names_every_path_of_the_api(app: Flask, client: Fl
     assert served <= set(document["paths"])
 
 
+def test_a_queue_that_nobody_claims_from_is_said(
+    client: FlaskClient, ann: Headers, scan_png: bytes, context: Context, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_id = post(client, ann, scan_png).json["id"]
+    client.get("/readyz")
+    assert "nobody claims" not in caplog.text
+
+    with context.database.transaction() as connection:
+        connection.execute(update(jobs).where(jobs.c.id == job_id).values(created_ms=jobs.c.created_ms - 61_000))
+    client.get("/readyz")
+
+    assert "nobody claims oldest_queued_s=61" in caplog.text
+
+
+def test_a_request_can_be_followed_to_its_job(
+    client: FlaskClient, ann: Headers, scan_png: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    answer = post(client, ann, scan_png)
+
+    line = f"request_id={answer.headers['X-Request-Id']} job_id={answer.json['id']} submitted count=1"
+    assert line in caplog.text
+
+
 def test_health_and_numbers(client: FlaskClient, ann: Headers, scan_png: bytes) -> None:
     post(client, ann, scan_png)
 
     assert client.get("/livez").json == {"status": "ok"}
-    assert client.get("/readyz").json == {"status": "ok", "database": "ok", "storage": "ok"}
+    ready = {"status": "ok", "database": "ok", "storage": "ok", "workers": "none alive; jobs wait"}
+    assert client.get("/readyz").json == ready
     assert 'hepaq_jobs_active{status="queued"} 1.0' in client.get("/metrics").text

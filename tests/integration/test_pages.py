@@ -4,6 +4,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from shared.jobs.submit import StoredScan, submit
 from shared.presence import note_presence
 from shared.tables import jobs, users
 from web.context import Context
+from web.pages.evaluation import MEANINGS
 
 Browsers = Callable[[], Any]
 Users = Callable[..., str]
@@ -146,6 +148,32 @@ def test_the_model_page_shows_what_the_contract_gives(
     assert ("0.75" in pages[0].text) == bool(facts)
 
 
+@pytest.mark.parametrize(
+    ("took_s", "said"),
+    [(10, "Less than a minute to wait"), (60, "About 2 minutes to wait"), (7200, "About 3.0 hours to wait")],
+)
+def test_a_waiting_job_says_how_long_it_may_wait(
+    bob: Any, bench: Bench, context: Context, took_s: int, said: str
+) -> None:
+    bench.done({"seconds": {"decoding": 0.5 * took_s, "inferring": 0.5 * took_s}})
+    third = bench.queue(3)[2]
+    page = f"/jobs/{third}"
+    assert "to wait" not in words(bob.get(page))
+
+    context.database.run(lambda c: note_presence(c, "w", host="h", process_count=2, model_sha256="0" * 64))
+
+    assert f"Number 3 in the queue. {said}, as things go." in words(bob.get(page))
+
+
+def test_nothing_is_said_of_the_wait_before_any_job_is_done(bob: Any, bench: Bench, context: Context) -> None:
+    context.database.run(lambda c: note_presence(c, "w", host="h", process_count=2, model_sha256="0" * 64))
+
+    said = words(bob.get(f"/jobs/{bench.job()}"))
+
+    assert "Next in the queue." in said
+    assert "to wait" not in said
+
+
 def test_a_waiting_job_shows_its_place(bob: Any, bench: Bench) -> None:
     first, _, third = bench.queue(3)
 
@@ -211,6 +239,81 @@ def measured_model(app: Any, tmp_path: Any) -> None:
     figures = {"slice_sensitivity": {"value": 0.6}, "slice_specificity": {"value": 0.9}}
     (tmp_path / "liver_tumor.json").write_text(json.dumps({"metrics": {"test": {"figures": figures}}}))
     object.__setattr__(app.extensions["hepaq"].settings, "model_dir", tmp_path)
+
+
+@pytest.fixture
+def evaluated_model(app: Any, tmp_path: Any) -> None:
+    """A model with a report and a plot of it, and a report on another model."""
+    folder = tmp_path / "evaluation"
+    folder.mkdir()
+    (tmp_path / "liver_tumor.json").write_text(json.dumps({"name": "net", "sha256": "aa", "metrics": {}}))
+    figures = {
+        "tumor_dice_global": {"value": 0.621, "low": 0.5, "high": 0.7},
+        "pixel_accuracy": {"value": 0.9876, "low": 0.9, "high": 1.0},
+        "slice_auc": {"value": None, "low": None, "high": None},
+    }
+    confusion = {"true_positive": 41, "false_negative": 9, "false_positive": 7, "true_negative": 43}
+    lesions = {"recall": {"below_20": {"lesions": 8, "found": 2, "recall": 0.25}}, "false_positives_per_slice": 0.5}
+    scan = {
+        "scan": "liver_7", "slices": 9, "liver_dice": 0.95, "tumor_dice": None, "has_tumor": False, "called": True
+    }  # fmt: skip
+    report = {"sha256": "aa", "slices": 100, "persons": 5, "figures": figures, "confusion": confusion}
+    report |= {"lesions": lesions, "per_scan": [scan]}
+    (folder / "test.json").write_text(json.dumps(report))
+    (folder / "val.json").write_text(json.dumps(report | {"sha256": "bb"}))
+    (folder / "baseline-test.json").write_text(json.dumps({"figures": {"tumor_dice_global": {"value": 0.123}}}))
+    (folder / "earlier.json").write_text(
+        json.dumps({"note": "Not comparable.", "rows": [{"system": "X", "figure": "9"}]})
+    )
+    tried = {"name": "tried", "width": 32, "parameters": 1234567, "tumor_dice_global": 0.598, "slice_auc": None}
+    (folder / "search.json").write_text(json.dumps({"rows": [tried]}))
+    (folder / "test-roc.png").write_bytes(b"a plot")
+    (folder / "secret.png").write_bytes(b"no plot")
+    object.__setattr__(app.extensions["hepaq"].settings, "model_dir", tmp_path)
+
+
+def test_the_models_page_shows_its_evaluation_and_no_other(bob: Any, evaluated_model: None) -> None:
+    said = words(bob.get("/model"))
+
+    assert "Test scans" in said
+    assert "Validation scans" not in said
+    for fact in ("0.621", "0.123", "9 missed", "7 false alarms", "Not comparable."):
+        assert fact in said, fact
+    page = bob.get("/model").text
+    assert "/model/plots/test-roc.png" in page
+    assert "test-froc.png" not in page
+    assert "search-front.png" not in page
+
+
+def test_the_models_page_puts_every_figure_in_words(bob: Any, evaluated_model: None) -> None:
+    said = words(bob.get("/model"))
+
+    assert (
+        "Tumor outline, Dice over all pixels Overlap with what the expert drew; large tumors count most. 0.621" in said
+    )
+    assert "Tumor or none, area under the ROC curve" not in said
+    assert "Below 20 px 8 2 25 %" in said
+    assert "liver_7 9 0.950 – none found some" in said
+    assert "tried, width 32 – 1 234 567 – – – 0.598" in said
+    assert "This model, test scans. Pixels judged rightly: background, liver or tumor 98.8 %" in said
+
+
+def test_the_models_page_without_an_evaluation_shows_the_contracts_figures(bob: Any, measured_model: None) -> None:
+    assert "How often it is right" in words(bob.get("/model"))
+
+
+def test_figures_the_evaluation_gives_are_the_ones_the_page_knows() -> None:
+    contract = json.loads((Path(__file__).parents[2] / "models/evaluation/test.json").read_text())
+
+    assert set(contract["figures"]) <= set(MEANINGS)
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("test-roc.png", 200), ("val-roc.png", 404), ("secret.png", 404), ("..%2Fliver_tumor.json", 404)],
+)
+def test_only_plots_are_sent(bob: Any, evaluated_model: None, name: str, status: int) -> None:
+    assert bob.get(f"/model/plots/{name}", buffered=True).status_code == status
 
 
 def test_a_finding_comes_with_how_often_it_is_false(bob: Any, bench: Bench, measured_model: None) -> None:
@@ -300,6 +403,36 @@ def test_the_list_goes_on_over_pages_without_gap_or_double(bob: Any, bench: Benc
         path = found[1].replace("&amp;", "&") if found else ""
 
     assert seen == sorted(made, reverse=True)
+
+
+def test_the_list_goes_back_page_by_page(bob: Any, bench: Bench) -> None:
+    made = sorted([*bench.queue(60), *bench.queue(60)], reverse=True)
+    middle = follow(bob, bob.get("/jobs"), "next")
+    assert "newer=" in middle.text
+
+    last = follow(bob, middle, "next")
+    back = follow(bob, last, "prev")
+    top = follow(bob, back, "prev")
+
+    assert [shown_ids(page) for page in (last, back, top)] == [made[100:], made[50:100], made[:50]]
+    assert follow(bob, back, "next").text.count("<tr id=") == 20
+    assert 'rel="prev"' not in top.text
+    assert shown_ids(follow(bob, top, "next")) == made[50:100]
+
+
+def test_the_page_before_the_newest_is_full(bob: Any, bench: Bench) -> None:
+    made = sorted(bench.queue(60), reverse=True)
+
+    page = bob.get(f"/jobs?newer={made[3]}")
+
+    assert shown_ids(page) == made[:50]
+
+
+def follow(bob: Any, page: TestResponse, relation: str) -> TestResponse:
+    """Go to the page after or before."""
+    (path,) = re.findall(rf'rel="{relation}" href="([^"]+)"', page.text)
+    answer: TestResponse = bob.get(path.replace("&amp;", "&"))
+    return answer
 
 
 def test_rows_come_alone_too_and_only_ones_own(bob: Any, bench: Bench, new_browser: Browsers, make_user: Users) -> None:

@@ -1,6 +1,11 @@
 """A worker process's work, with the shipped network on real databases and storage."""
 
 import io
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,6 +14,7 @@ import pytest
 from sqlalchemy import select
 
 import worker.batch
+from models.contract import CONTRACT_NAME, load_contract
 from models.errors import ContractMismatch
 from models.phantom import draw_phantom
 from models.segmenter import Segmenter
@@ -25,6 +31,7 @@ from shared.storage import object_path
 from shared.tables import artifacts, jobs, lesions, results
 from worker.batch import work_on
 from worker.runtime import Runtime
+from worker.sandbox import Sandbox
 from worker.tasks import work_on_due
 
 MODEL_DIR = Path(__file__).parents[2] / "models"
@@ -37,10 +44,10 @@ def segmenter() -> Segmenter:
 
 
 @pytest.fixture
-def runtime(database: Database, storage: FolderStorage, segmenter: Segmenter) -> Runtime:
+def runtime(database: Database, storage: FolderStorage, segmenter: Segmenter, sandbox: Sandbox) -> Runtime:
     """One worker process's runtime."""
     settings = load_settings({"HEARTBEAT_S": "0.1", "BACKOFF_S": "0.001"})
-    return Runtime("host:1:a", settings, database, storage, segmenter)
+    return Runtime("host:1:a", settings, database, storage, segmenter, sandbox)
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -84,7 +91,7 @@ def test_a_phantom_becomes_a_result_with_mask_and_pictures(runtime: Runtime, use
     assert states(runtime)[job_id] == (Status.SUCCEEDED, None)
     assert mask.shape == phantom.pixels.shape
     assert set(np.unique(mask)) <= {0, 128, 255}
-    assert set(kinds) == {"mask", "preview", "thumbnail", "probability"}
+    assert set(kinds) == {"mask", "preview", "thumbnail", "probability", "uncertainty"}
     assert len(found) == result.lesion_count == len(result.report["lesions"])
     assert result.input_sha256 and result.model_sha256 == runtime.segmenter.contract.sha256
     assert set(result.report["seconds"]) == {"decoding", "inferring", "measuring"}
@@ -226,9 +233,10 @@ def test_a_worker_that_lost_its_job_writes_nothing(runtime: Runtime, user_id: st
 
 
 def test_a_network_that_is_not_the_contracts_is_refused(tmp_path: Path) -> None:
-    for name in ("liver_tumor.onnx", "liver_tumor.json"):
+    network = load_contract(MODEL_DIR).path.name
+    for name in (network, CONTRACT_NAME):
         (tmp_path / name).write_bytes((MODEL_DIR / name).read_bytes())
-    with open(tmp_path / "liver_tumor.onnx", "r+b") as file:
+    with open(tmp_path / network, "r+b") as file:
         file.seek(1000)
         byte = file.read(1)
         file.seek(1000)
@@ -236,3 +244,35 @@ def test_a_network_that_is_not_the_contracts_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ContractMismatch, match="SHA-256"):
         Segmenter(tmp_path)
+
+
+def test_no_worker_starts_with_a_network_that_knows_tumor_alone(tmp_path: Path) -> None:
+    contract = load_contract(MODEL_DIR)
+    (tmp_path / contract.path.name).write_bytes(contract.path.read_bytes())
+    output = contract.facts["output"] | {"shape": [None, 1, contract.side, contract.side]}
+    (tmp_path / CONTRACT_NAME).write_text(json.dumps(contract.facts | {"output": output}))
+    environment = os.environ | {"MODEL_DIR": str(tmp_path), "DATA_DIR": str(tmp_path / "data"), "DATABASE_URL": ""}
+
+    done = subprocess.run(
+        [sys.executable, "-c", "from worker.app import check_model; check_model()"],
+        env=environment, cwd=MODEL_DIR.parent, capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert done.returncode == 2
+    assert "knows tumor alone" in done.stderr
+
+
+def test_a_scan_that_kills_the_decoder_fails_alone_and_the_worker_lives(
+    runtime: Runtime, user_id: str, breakable: Sandbox
+) -> None:
+    runtime = replace(runtime, sandbox=breakable)
+    contents = [b"segfault", png(draw_phantom(1, side=128).pixels), b"nonsense", png(draw_phantom(2, side=128).pixels)]
+    ids = submit_contents(runtime, user_id, *contents)
+
+    assert work_on_due(runtime) == 4
+
+    with runtime.database.read() as connection:
+        rows = {row.id: row for row in connection.execute(select(jobs))}
+    assert [(rows[i].status, rows[i].error_code) for i in ids] == [
+        ("failed", "unreadable_file"), ("succeeded", None), ("failed", "unreadable_file"), ("succeeded", None),
+    ]  # fmt: skip

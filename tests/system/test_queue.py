@@ -14,9 +14,11 @@ import requests
 from sqlalchemy import func, select
 
 from models.phantom import draw_phantom
+from shared.identifiers import new_id
 from shared.jobs.invariants import unfinished, violations
 from shared.tables import jobs, results
 from tests.conftest import RunningSystem, start_system, stop_system, wait_until
+from web.api.schemas import MAX_IDS
 
 pytestmark = pytest.mark.system
 RECOVERY_S = 40
@@ -167,3 +169,16 @@ def test_a_stop_is_clean_and_a_new_start_goes_on(tmp_path: Path) -> None:
     stop_system(system)
 
     assert "Traceback" not in log
+
+
+def test_as_many_ids_as_documented_fit_into_one_question(running_system: RunningSystem, token: str) -> None:
+    ids = ",".join(new_id() for _ in range(MAX_IDS))
+
+    response = requests.get(
+        f"{running_system.url}/api/v1/jobs",
+        params={"ids": ids},
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=30,
+    )
+
+    assert response.status_code == 200, response.text
