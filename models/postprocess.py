@@ -8,7 +8,7 @@ from models.contract import Contract
 BACKGROUND, LIVER, TUMOR = 0, 128, 255
 
 
-def to_scan_grid(probabilities: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+def to_scan_grid(probabilities: np.ndarray, shape_hw: tuple[int, int]) -> list[np.ndarray]:
     """Bring probabilities back to the scan's grid.
 
     Args:
@@ -16,10 +16,10 @@ def to_scan_grid(probabilities: np.ndarray, shape_hw: tuple[int, int]) -> np.nda
         shape_hw: the scan's height and width in px.
 
     Returns:
-        (2, H, W) float32. Probabilities are resized, not masks: edges stay smooth at any size.
+        (H, W) float32 for each channel. Probabilities are resized, not masks: edges stay smooth at any size.
     """
     height, width = shape_hw
-    return np.stack([cv2.resize(channel, (width, height), interpolation=cv2.INTER_LINEAR) for channel in probabilities])
+    return [cv2.resize(channel, (width, height), interpolation=cv2.INTER_LINEAR) for channel in probabilities]
 
 
 def find_liver(probability: np.ndarray, contract: Contract) -> np.ndarray:

@@ -4,8 +4,14 @@ import cv2
 import numpy as np
 
 PREVIEW_SIDE_PX = 1024
-THUMBNAIL_SIDE_PX = 96
+THUMBNAIL_SIDE_PX = 128
 JPEG_QUALITY = 90
+# Smooth shares differ little from row to row, and are nought for long: a quarter of the time of OpenCV's choice.
+MAP_OPTIONS = [
+    cv2.IMWRITE_PNG_COMPRESSION, 1,
+    cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
+    cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP,
+]  # fmt: skip
 TUMOR = 255
 TUMOR_COLOUR_BGR = (64, 96, 255)
 
@@ -27,17 +33,18 @@ def encode_preview(pixels: np.ndarray) -> bytes:
 def encode_thumbnail(pixels: np.ndarray, mask: np.ndarray) -> bytes:
     """Encode a scan with its tumors filled in colour, both (H, W) uint8, as a small JPEG for lists."""
     small = cv2.cvtColor(shrink(pixels, THUMBNAIL_SIDE_PX, cv2.INTER_AREA), cv2.COLOR_GRAY2BGR)
-    size = (small.shape[1], small.shape[0])
-    # The largest value wins, so that a small tumor does not vanish between the samples.
-    share = cv2.resize((mask == TUMOR).astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    alpha = np.clip(share * 3, 0, 0.75)[..., None]
-    blended = small * (1 - alpha) + np.array(TUMOR_COLOUR_BGR, np.float32) * alpha
-    return encode(".jpg", blended.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    tumor = cv2.inRange(mask, TUMOR, TUMOR)
+    if tumor.any():
+        share = shrink(tumor, THUMBNAIL_SIDE_PX, cv2.INTER_AREA) / np.float32(255)
+        # Thrice its share, so that a small tumor does not vanish between the samples.
+        alpha = np.clip(share * 3, 0, 0.75)[..., None]
+        small = (small * (1 - alpha) + np.array(TUMOR_COLOUR_BGR, np.float32) * alpha).astype(np.uint8)
+    return encode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
 
 
 def encode_map(shares: np.ndarray) -> bytes:
     """Encode what the network says of each position, (S, S) float32 in 0..1, as an 8-bit grey PNG."""
-    return encode(".png", np.rint(shares * 255).astype(np.uint8), [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    return encode(".png", cv2.convertScaleAbs(shares, alpha=255), MAP_OPTIONS)
 
 
 def encode(extension: str, picture: np.ndarray, options: list[int]) -> bytes:

@@ -112,7 +112,7 @@ def test_probabilities_come_back_on_the_scans_own_grid(shape: tuple[int, int]) -
 
     on_grid = to_scan_grid(half, shape)
 
-    assert on_grid.shape == (2, *shape)
+    assert [channel.shape for channel in on_grid] == [shape, shape]
     # The edge stays where it was, at half the width, to half a pixel of the coarse grid.
     assert abs((on_grid[0] > 0.5).sum(1).mean() - shape[1] / 2) <= shape[1] / 80
 
