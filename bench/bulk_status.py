@@ -25,7 +25,7 @@ async def ask(url: str, seconds: float) -> float:
         async def client() -> None:
             nonlocal served
             while time.perf_counter() < end_s:
-                async with session.get(url, params={"ids": ",".join(ids)}) as response:
+                async with session.get(f"{url}/status", params={"ids": ",".join(ids)}) as response:
                     # Read, not parsed: the server is measured, on cores that it shares with this process.
                     await response.read()
                     response.raise_for_status()

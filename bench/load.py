@@ -87,7 +87,7 @@ class Load:
             await asyncio.sleep(POLL_EVERY_S)
             if not self.waiting:
                 continue
-            async with self.session.get(self.url, params={"ids": ",".join(self.waiting)}) as response:
+            async with self.session.get(f"{self.url}/status", params={"ids": ",".join(self.waiting)}) as response:
                 document = await response.json()
             for job in document.get("jobs", ()):
                 if job["status"] in ENDED:

@@ -70,7 +70,7 @@ def wait_until_it_answers(url: str, process: subprocess.Popen[bytes], *, log: Pa
             urlopen(url, timeout=2).close()
             return
         except HTTPError as error:
-            if error.code in (404, 405):
+            if error.code < 500:
                 return
         except OSError:
             pass

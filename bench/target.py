@@ -10,7 +10,7 @@ class Target:
     Attributes:
         url: where pictures are posted to.
         field: form field of the picture; None where the body is the picture.
-        asynchronous: whether the answer is a job to ask for at the same address with `?ids=`, or the result itself.
+        asynchronous: whether the answer is a job to ask for at `<url>/status?ids=`, or the result itself.
         token: bearer token, or None.
         pids: the first of its processes; their descendants belong to it too.
     """

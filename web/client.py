@@ -85,20 +85,24 @@ def wait_for_all(service: Service, items: list[Item], *, timeout_s: float) -> bo
     pause_s, give_up_s = FIRST_PAUSE_S, time.monotonic() + timeout_s
     with tqdm(total=len(waiting), desc="analysing", unit="scan") as bar:
         while waiting:
-            ended = 0
-            ids = list(waiting)
-            for start in range(0, len(ids), BULK):
-                for job in service.read_many(ids[start : start + BULK]):
-                    waiting[job["id"]].job = job
-                    if job["status"] in TERMINAL:
-                        del waiting[job["id"]]
-                        ended += 1
-            bar.update(ended)
+            stands = {job["id"]: job for ids in batched(list(waiting)) for job in service.read_statuses(ids)}
+            for job_id, job in stands.items():
+                waiting[job_id].job = (waiting[job_id].job or {}) | job
+            ended = [job_id for job_id, job in stands.items() if job["status"] in TERMINAL]
+            for ids in batched(ended):
+                for job in service.read_many(ids):
+                    waiting.pop(job["id"]).job = job
+            bar.update(len(ended))
             if waiting and time.monotonic() > give_up_s:
                 return False
             pause_s = FIRST_PAUSE_S if ended else min(LONGEST_PAUSE_S, pause_s * 1.5)
             time.sleep(pause_s if waiting else 0)
     return True
+
+
+def batched(ids: list[str]) -> list[list[str]]:
+    """Return ids in lists as long as one question may be."""
+    return [ids[start : start + BULK] for start in range(0, len(ids), BULK)]
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:

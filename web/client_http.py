@@ -64,8 +64,19 @@ class Service:
         Raises:
             CannotReach: the server does not answer as it should.
         """
+        return self._ask_for("jobs", ids)
+
+    def read_statuses(self, ids: list[str]) -> list[dict[str, Any]]:
+        """Return how jobs stand, by their ids.
+
+        Raises:
+            CannotReach: the server does not answer as it should.
+        """
+        return self._ask_for("jobs/status", ids)
+
+    def _ask_for(self, path: str, ids: list[str]) -> list[dict[str, Any]]:
         answer = self._send(
-            lambda session: session.get(f"{self.url}/api/v1/jobs", params={"ids": ",".join(ids)}, timeout=TIMEOUT_S)
+            lambda session: session.get(f"{self.url}/api/v1/{path}", params={"ids": ",".join(ids)}, timeout=TIMEOUT_S)
         )
         if not answer.ok:
             raise CannotReach(f"{self.url} answers {answer.status_code} to a question about jobs.")

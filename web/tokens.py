@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from secrets import token_urlsafe
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from shared.database import Database, now_ms
 from shared.errors import Invalid, NotFound
@@ -16,6 +16,14 @@ PREFIX = "hepaq_"
 MAX_NAME_LENGTH = 64
 # Noting each use exactly would make every read a write.
 USE_NOTED_EVERY_MS = 60_000
+
+IN_FORCE = (
+    select(api_tokens.c.id, api_tokens.c.user_id, api_tokens.c.scope, api_tokens.c.last_used_ms, now_ms().label("now"))
+    .join(users, users.c.id == api_tokens.c.user_id)
+    .where(
+        api_tokens.c.token_sha256 == bindparam("sha256"), api_tokens.c.revoked_ms.is_(None), users.c.is_active.is_(True)
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -56,17 +64,8 @@ def find_token(database: Database, secret: str) -> Token | None:
 
     The look-up is by a SHA-256 of 256 random bits: what its time could tell does not help to guess another.
     """
-    query = (
-        select(
-            api_tokens.c.id, api_tokens.c.user_id, api_tokens.c.scope, api_tokens.c.last_used_ms, now_ms().label("now")
-        )
-        .join(users, users.c.id == api_tokens.c.user_id)
-        .where(
-            api_tokens.c.token_sha256 == digest(secret), api_tokens.c.revoked_ms.is_(None), users.c.is_active.is_(True)
-        )
-    )
     with database.read() as connection:
-        row = connection.execute(query).first()
+        row = connection.execute(IN_FORCE, {"sha256": digest(secret)}).first()
         if row is None:
             return None
         if row.now - (row.last_used_ms or 0) > USE_NOTED_EVERY_MS:

@@ -31,7 +31,7 @@ def make_app(queue: str) -> Flask:
         enqueue(name)
         return {"id": name}, 202
 
-    @app.get("/jobs")
+    @app.get("/jobs/status")
     def read_many() -> dict:
         names = request.args["ids"].split(",")
         found = store.mget(f"result:{name}" for name in names)

@@ -14,7 +14,7 @@ from shared.identifiers import new_id
 from shared.jobs.claim import claim_due
 from shared.jobs.finish import Outcome, fail, succeed
 from shared.tables import jobs, scans
-from web.api.schemas import JobListSchema
+from web.api.schemas import JobListSchema, JobStatusesSchema, JobStatusSchema
 from web.context import Context
 
 Headers = dict[str, str]
@@ -255,6 +255,21 @@ def test_many_jobs_are_asked_for_at_once(client: FlaskClient, ann: Headers, scan
     assert sorted(job["id"] for job in found) == sorted(made)
 
 
+def test_how_many_jobs_stand(client: FlaskClient, ann: Headers, scan_png: bytes, context: Context) -> None:
+    made = [post(client, ann, scan_png).json["id"] for _ in range(2)]
+    finish_next(context)
+    address = f"/api/v1/jobs/status?ids={','.join([*made, new_id(), 'nonsense'])}"
+
+    answer = client.get(address, headers=ann)
+
+    document = answer.json
+    assert JobStatusesSchema().validate(document) == {}
+    assert {job["id"]: job["status"] for job in document["jobs"]} == {made[0]: "succeeded", made[1]: "queued"}
+    assert all(set(job) == set(JobStatusSchema().fields) for job in document["jobs"])
+    assert client.get(address, headers=ann | {"If-None-Match": answer.headers["ETag"]}).status_code == 304
+    assert client.get("/api/v1/jobs/status", headers=ann).status_code == 422
+
+
 def test_a_list_is_what_its_schema_says(client: FlaskClient, ann: Headers, scan_png: bytes, context: Context) -> None:
     made = [post(client, ann, scan_png).json["id"] for _ in range(2)]
     finish_next(context)
@@ -298,6 +313,7 @@ def test_no_address_with_an_id_shows_another_users_job(
     assert client.get(f"/api/v1/jobs/{job_id}/mask.png", headers=ann).data == b"picture"
     assert client.get("/api/v1/jobs", headers=bob).json["jobs"] == []
     assert client.get(f"/api/v1/jobs?ids={job_id}", headers=bob).json["jobs"] == []
+    assert client.get(f"/api/v1/jobs/status?ids={job_id}", headers=bob).json["jobs"] == []
 
 
 @pytest.mark.parametrize("job_id", ["1 OR 1=1", "x" * 26, "0" * 5000, "%00", "\u0660" * 26, "../../etc/passwd"])

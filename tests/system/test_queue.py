@@ -171,11 +171,12 @@ def test_a_stop_is_clean_and_a_new_start_goes_on(tmp_path: Path) -> None:
     assert "Traceback" not in log
 
 
-def test_as_many_ids_as_documented_fit_into_one_question(running_system: RunningSystem, token: str) -> None:
+@pytest.mark.parametrize("path", ["", "/status"])
+def test_as_many_ids_as_documented_fit_into_one_question(running_system: RunningSystem, token: str, path: str) -> None:
     ids = ",".join(new_id() for _ in range(MAX_IDS))
 
     response = requests.get(
-        f"{running_system.url}/api/v1/jobs",
+        f"{running_system.url}/api/v1/jobs{path}",
         params={"ids": ids},
         headers={"Authorization": f"Bearer {token}"},
         timeout=30,

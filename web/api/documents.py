@@ -32,16 +32,22 @@ def iso(at_ms: int | None) -> str | None:
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def job_summary(row: Row) -> dict[str, Any]:
-    """Return a job as lists show it."""
-    has_result = row.tumor_detected is not None
+def job_status(row: Row) -> dict[str, Any]:
+    """Return how a job stands, and nothing else."""
     return {
         "id": row.id,
         "status": row.status,
         "phase": row.phase,
         "progress": row.progress_percent,
-        "attempt": row.attempt,
         "cancel_requested": row.cancel_requested_ms is not None,
+    }
+
+
+def job_summary(row: Row) -> dict[str, Any]:
+    """Return a job as lists show it."""
+    has_result = row.tumor_detected is not None
+    return job_status(row) | {
+        "attempt": row.attempt,
         "label": row.label,
         "format": row.format,
         "size_bytes": row.size_bytes,

@@ -108,15 +108,20 @@ class LinksSchema(Schema):
     uncertainty = fields.String()
 
 
-class JobSummarySchema(Schema):
-    """A job in lists."""
+class JobStatusSchema(Schema):
+    """How a job stands."""
 
     id = fields.String(required=True)
     status = fields.String(required=True, validate=validate.OneOf([s.value for s in Status]))
     phase = fields.String(required=True, allow_none=True, validate=validate.OneOf([*(p.value for p in Phase), None]))
     progress = fields.Integer(required=True, metadata={"description": "per cent"})
-    attempt = fields.Integer(required=True)
     cancel_requested = fields.Boolean(required=True)
+
+
+class JobSummarySchema(JobStatusSchema):
+    """A job in lists."""
+
+    attempt = fields.Integer(required=True)
     label = fields.String(required=True, allow_none=True)
     format = fields.String(required=True)
     size_bytes = fields.Integer(required=True)
@@ -145,10 +150,31 @@ class JobListSchema(Schema):
     next_cursor = fields.String(required=True, allow_none=True)
 
 
+class JobStatusesSchema(Schema):
+    """How jobs stand, in no order."""
+
+    jobs = fields.List(fields.Nested(JobStatusSchema), required=True)
+
+
 class AcceptedSchema(Schema):
     """What an upload became; for a single scan the job's own fields stand here too."""
 
     jobs = fields.List(fields.Nested(JobSummarySchema), required=True)
+
+
+def ids_field(*, required: bool) -> fields.Field:
+    """Return the field that names many jobs."""
+    return fields.String(
+        required=required,
+        validate=validate.Length(max=MAX_IDS * 27),
+        metadata={"description": f"up to {MAX_IDS} ids, comma-separated; other filters do not apply"},
+    )
+
+
+class JobStatusQuerySchema(Schema):
+    """Which jobs to ask for."""
+
+    ids = ids_field(required=True)
 
 
 class JobQuerySchema(Schema):
@@ -156,10 +182,7 @@ class JobQuerySchema(Schema):
 
     status = fields.String(validate=validate.OneOf([s.value for s in Status]))
     label = fields.String(validate=validate.Length(max=80))
-    ids = fields.String(
-        validate=validate.Length(max=MAX_IDS * 27),
-        metadata={"description": f"up to {MAX_IDS} ids, comma-separated; other filters do not apply"},
-    )
+    ids = ids_field(required=False)
     cursor = fields.String(validate=validate.Length(equal=26))
     limit = fields.Integer(load_default=50, validate=validate.Range(min=1, max=100))
 
