@@ -8,6 +8,7 @@ import logging
 import queue
 import threading
 from collections.abc import Iterable
+from itertools import islice
 
 from celery import Celery
 from kombu.entity import Exchange, Queue
@@ -21,6 +22,8 @@ TASK_NAME = "hepaq.analyse"
 MESSAGE_VERSION = 1
 VISIBILITY_TIMEOUT_S = 1200
 RINGER_BACKLOG = 10_000
+# Each wakes a process, and a process takes all that is due.
+MOST_AT_ONCE = 32
 
 
 def broker_url(redis_url: str) -> str:
@@ -77,10 +80,15 @@ def make_celery(redis_url: str) -> Celery:
 
 
 def ring(app: Celery, job_ids: Iterable[str]) -> bool:
-    """Tell the workers that jobs are due; False if the broker does not answer, which only delays them."""
+    """Tell the workers that jobs are due; False if the broker does not answer, which only delays them.
+
+    A doorbell that lies unheard speaks for all jobs: every process is busy, and whoever hears it takes what is due.
+    """
     try:
         with app.producer_pool.acquire(block=True, timeout=2) as producer:
-            for job_id in job_ids:
+            if producer.channel.client.llen(QUEUE_NAME):
+                return True
+            for job_id in islice(job_ids, MOST_AT_ONCE):
                 message = {"v": MESSAGE_VERSION, "job_id": job_id}
                 app.send_task(TASK_NAME, args=[message], queue=QUEUE_NAME, producer=producer, retry=False)
     except (OperationalError, RedisError, OSError) as error:

@@ -30,8 +30,6 @@ logger = logging.getLogger(__name__)
 GARBAGE_EVERY_S = 600
 # Looks at every object there is.
 ORPHANS_EVERY_S = 86_400
-# With so many doorbells unheard, nobody needs another.
-ENOUGH_MESSAGES = 50
 
 
 class Keeper:
@@ -88,7 +86,7 @@ class Keeper:
             logger.warning("leases expired count=%d", reaped)
         waiting = waiting_messages(self.app)
         self.watchdog.look(waiting)
-        if waiting is not None and waiting < ENOUGH_MESSAGES:
+        if waiting == 0:
             due = database.run(lambda c: due_for_ringing(c, ring_again_s=settings.ring_again_s))
             if due:
                 logger.info("ringing again count=%d", len(due))

@@ -1,18 +1,22 @@
 """The one task: a doorbell rang, take what is due."""
 
 import logging
+import time
 from typing import Any
 
 import cv2
 from celery import Celery, signals
 
 from shared.jobs.claim import claim_due
-from shared.queue import MESSAGE_VERSION, TASK_NAME
+from shared.queue import MESSAGE_VERSION, TASK_NAME, ring
 from shared.settings import Settings
 from worker.batch import work_on
 from worker.runtime import Runtime, open_runtime
 
 logger = logging.getLogger(__name__)
+
+# Celery stops and replaces a process only between messages.
+DRAIN_S = 2.0
 
 
 def register(app: Celery, settings: Settings) -> None:
@@ -26,12 +30,25 @@ def register(app: Celery, settings: Settings) -> None:
 
     @app.task(name=TASK_NAME, ignore_result=True, Strategy="worker.messages:strategy")
     def analyse(message: Any = None, *_: Any, **__: Any) -> None:
-        """Claim up to a batch of due jobs and work on them; the message only says that there may be some."""
+        """Work until nothing is due; the message only says that there may be something."""
         if not isinstance(message, dict) or message.get("v") != MESSAGE_VERSION:
             logger.warning("doorbell of unknown form ignored")
             return
         (runtime,) = runtimes
-        work_on_due(runtime)
+        if not drain(runtime):
+            ring(app, [str(message.get("job_id"))])
+
+
+def drain(runtime: Runtime) -> bool:
+    """Work until nothing is due, or for so long that others want a turn; return whether nothing is due.
+
+    Jobs that come meanwhile need no doorbell of their own.
+    """
+    until_s = time.monotonic() + DRAIN_S
+    while work_on_due(runtime):
+        if time.monotonic() > until_s:
+            return False
+    return True
 
 
 def work_on_due(runtime: Runtime) -> int:

@@ -19,12 +19,13 @@ from sqlalchemy import func, insert, select
 from models.phantom import draw_phantom
 from shared.database import Database, now_ms
 from shared.embedded_redis import find_redis_server, redis_command
+from shared.errors import DatabaseUnavailable
 from shared.folder_storage import FolderStorage
 from shared.identifiers import new_id
 from shared.jobs.invariants import unfinished, violations
 from shared.jobs.submit import StoredScan, submit
 from shared.migrate import migrate
-from shared.queue import make_celery, ring
+from shared.queue import MESSAGE_VERSION, QUEUE_NAME, TASK_NAME, make_celery, ring
 from shared.tables import jobs, results, scans, users
 from tests.conftest import free_port
 
@@ -109,6 +110,12 @@ class Cluster:
         ring(make_celery(self.environment["REDIS_URL"]), ids)
         return ids
 
+    def flood(self, job_ids: list[str]) -> None:
+        """Send a doorbell for each, needed or not."""
+        app = make_celery(self.environment["REDIS_URL"])
+        for job_id in job_ids:
+            app.send_task(TASK_NAME, args=[{"v": MESSAGE_VERSION, "job_id": job_id}], queue=QUEUE_NAME)
+
     def busy_process(self) -> int:
         """The process number of a worker process that holds a job right now."""
         give_up_s = time.monotonic() + 30
@@ -123,6 +130,19 @@ class Cluster:
                     return number
             time.sleep(0.005)
         raise AssertionError("no worker process took a job")
+
+    def wait_for_database(self) -> None:
+        """Return once the database answers this process again, whose connections died with the server."""
+        give_up_s = time.monotonic() + 60
+        for connect in (self.database.read, self.database.transaction):
+            while True:
+                try:
+                    with connect() as connection:
+                        unfinished(connection)
+                    break
+                except DatabaseUnavailable:
+                    assert time.monotonic() < give_up_s, "the database does not come back"
+                    time.sleep(0.05)
 
     def unfinished(self) -> int:
         """How many jobs have not ended."""

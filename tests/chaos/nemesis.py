@@ -25,7 +25,6 @@ from tqdm import tqdm
 
 from shared.errors import ServiceError
 from shared.jobs import control
-from shared.queue import make_celery, ring
 from shared.tables import job_events, jobs
 from tests.chaos.cluster import Cluster, open_cluster
 from tests.chaos.server import Server, open_server
@@ -99,7 +98,7 @@ def empty_redis(cluster: Cluster) -> None:
 def ring_too_often(cluster: Cluster) -> None:
     """Send doorbells again and again, for known jobs and for none."""
     known = random.choices(cluster.submitted, k=10) if cluster.submitted else []
-    ring(make_celery(cluster.environment["REDIS_URL"]), [*known, "0" * 26])
+    cluster.flood([*known, "0" * 26])
 
 
 def cancel_one(cluster: Cluster) -> None:
@@ -119,6 +118,7 @@ def kill_database(server: Server, cluster: Cluster) -> None:
     """Kill the database server under load and start it again."""
     server.kill()
     server.start()
+    cluster.wait_for_database()
 
 
 def recovery_s(cluster: Cluster) -> list[float]:

@@ -1,4 +1,4 @@
-"""A worker with one of its guards taken out: `python -m tests.chaos.sabotage fence|keeper <celery arguments>`.
+"""A worker with a guard taken out: `python -m tests.chaos.sabotage fence|keeper|turn <celery arguments>`.
 
 The chaos tests must go red with it, or they prove nothing.
 """
@@ -27,8 +27,16 @@ def without_keeper() -> None:
     Keeper.start = lambda self, consumer: None  # type: ignore[method-assign]
 
 
+def without_keeper_in_short_turns() -> None:
+    """Let each doorbell be good for one batch: the next must be heard by a doorbell passed on."""
+    import worker.tasks
+
+    without_keeper()
+    worker.tasks.DRAIN_S = 0
+
+
 if __name__ == "__main__":
-    {"fence": without_fence, "keeper": without_keeper}[sys.argv.pop(1)]()
+    {"fence": without_fence, "keeper": without_keeper, "turn": without_keeper_in_short_turns}[sys.argv.pop(1)]()
     from worker.app import app
 
     app.start(["--quiet", *sys.argv[1:]])

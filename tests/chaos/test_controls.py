@@ -50,3 +50,15 @@ def test_without_the_keeper_a_killed_workers_jobs_stay(tmp_path: Path, database_
 
         with pytest.raises(AssertionError, match="jobs unfinished"):
             cluster.settle(timeout_s=15)
+
+
+def test_a_process_whose_turn_is_over_passes_the_doorbell_on(tmp_path: Path, database_url: str) -> None:
+    with open_cluster(tmp_path, database_url, worker_count=0) as cluster:
+        (first, *_) = cluster.submit(30)
+        with cluster.redis_client() as client:
+            client.flushall()
+        cluster.flood([first])
+
+        cluster.start_worker(sabotaged="turn")
+
+        cluster.settle(timeout_s=30)
