@@ -6,13 +6,15 @@ writes fails at once with "database is locked"); MySQL and MariaDB run in READ C
 
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, Literal, TypeVar
 
+from pymysql.err import MySQLError
 from sqlalchemy import BigInteger, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -27,6 +29,8 @@ BUSY_TIMEOUT_MS = 10_000
 # 1205 lock wait timeout, 1213 deadlock: rolled back, safe to run again at once.
 MYSQL_ROLLED_BACK = {1205, 1213}
 MAX_TRIES = 5
+# A connection used so lately is taken for alive; asking each time was one question in three to the server.
+PING_AFTER_S = 1.0
 
 
 class now_ms(FunctionElement[int]):  # noqa: N801  (reads as the SQL function it is)
@@ -54,6 +58,8 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
+        # SQLite lets one write at a time, and the others sleep ever longer; within a process they queue instead.
+        self._writing = threading.Lock()
         self.engine: Engine
         self.reader: Engine
         if self.is_sqlite:
@@ -72,7 +78,7 @@ class Database:
         Raises:
             DatabaseUnavailable: the database does not answer.
         """
-        with self._guarded(), self.engine.begin() as connection:
+        with self._guarded(), self._turn(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -110,7 +116,7 @@ class Database:
         """
         for attempt in range(MAX_TRIES):
             try:
-                with self._guarded(), self.engine.begin() as connection:
+                with self._guarded(), self._turn(), self.engine.begin() as connection:
                     return work(connection)
             except DatabaseUnavailable as error:
                 if not was_rolled_back(error.__cause__) or attempt == MAX_TRIES - 1:
@@ -122,6 +128,18 @@ class Database:
     def _guarded(self) -> Iterator[None]:
         with translated_errors(), fork_guard.in_use() if self.is_sqlite else nullcontext():
             yield
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._writing.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
+            raise DatabaseUnavailable("The database is busy; please try again in a moment.")
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     def forget_inherited_connections(self) -> None:
         """Leave the parent's sockets to the parent; to be called in a freshly forked child."""
@@ -164,7 +182,6 @@ def mysql_engine(url: str, pool_size: int, *, isolation_level: Literal["READ COM
         max_overflow=pool_size,
         pool_timeout=5,
         pool_recycle=280,
-        pool_pre_ping=True,
         connect_args={"connect_timeout": 3, "read_timeout": 30, "write_timeout": 30, "local_infile": False},
     )
 
@@ -175,6 +192,19 @@ def mysql_engine(url: str, pool_size: int, *, isolation_level: Literal["READ COM
                 "SET time_zone='+00:00', innodb_lock_wait_timeout=5,"
                 " sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
             )
+
+    @event.listens_for(engine, "checkin")
+    def note_use(connection: Any, record: Any) -> None:
+        record.info["used_s"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ping_if_idle(connection: Any, record: Any, _: Any) -> None:
+        if time.monotonic() - record.info.get("used_s", time.monotonic()) < PING_AFTER_S:
+            return
+        try:
+            connection.ping(reconnect=False)
+        except (MySQLError, OSError) as error:
+            raise InvalidatePoolError from error
 
     return engine
 

@@ -18,6 +18,8 @@ class OneLine(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (the base class's name)
         """Return the line with control characters escaped, so that nobody can forge a second one."""
         line = super().formatMessage(record)
+        if line.isprintable():
+            return line
         return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 

@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-NOT_FOR_WEB = {"onnxruntime", "cv2", "torch", "models", "worker"}
+# numpy, pydicom and alembic are only for the memory they take.
+NOT_FOR_WEB = {"onnxruntime", "cv2", "torch", "models", "worker", "numpy", "pydicom", "alembic"}
 NOT_FOR_WORKER = {"flask", "torch", "web"}
 NOT_FOR_SHARED = {"flask", "onnxruntime", "cv2", "torch", "web", "worker", "models"}
 NOT_FOR_MODELS = {"flask", "celery", "sqlalchemy", "torch", "web", "worker", "shared"}

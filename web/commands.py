@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 from shared.audit import Act, note
 from shared.audit.chain import Link, verify
 from shared.errors import ServiceError
-from shared.migrate import migrate
 from web.accounts import Account, create_user, ensure_first_admin, set_password, user_by_name
 from web.context import current
 from web.tokens import READ, WRITE, create_token
@@ -37,6 +36,9 @@ def init_app(app: Flask) -> None:
 @click.command("prepare")
 def prepare_command() -> None:
     """Create or upgrade the tables, and make the first admin; its random password, if any, is printed this once."""
+    # Here and not above: no web server needs Alembic in its memory.
+    from shared.migrate import migrate
+
     context = current()
     migrate(context.settings.effective_database_url)
     password = ensure_first_admin(context.database, context.settings)

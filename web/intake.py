@@ -15,7 +15,6 @@ from shared.errors import BadUpload, Invalid, ScanRefused
 from shared.jobs.submit import StoredScan, Submission, check_quota, submit
 from web.audit_trail import note
 from web.context import Context
-from web.deidentify import deidentified
 from web.request_log import request_id
 from web.scan_header import check_header
 
@@ -86,6 +85,9 @@ def store_all(context: Context, streams: Sequence[BinaryIO], formats: list[str])
     for index, (stream, form) in enumerate(zip(streams, formats, strict=True)):
         try:
             if form == "dicom" and context.settings.deidentify_dicom:
+                # Here and not above: pydicom takes a third of the web server's memory, and many serve no DICOM.
+                from web.deidentify import deidentified
+
                 stream = deidentified(stream, key=str(current_app.config["SECRET_KEY"]))
             kept = context.storage.put(stream, limit_bytes=context.settings.max_upload_bytes)
         except ScanRefused as error:

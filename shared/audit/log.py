@@ -6,6 +6,8 @@ from shared.audit.acts import Act
 from shared.database import now_ms
 from shared.tables import audit_log
 
+INSERT = insert(audit_log).values(at_ms=now_ms())
+
 
 def note(
     connection: Connection, act: Act, *, user_id: str | None, object_id: str | None = None, origin: str | None = None
@@ -19,6 +21,4 @@ def note(
         object_id: of the job, submission, user or token it was done to.
         origin: a keyed digest of the address it came from.
     """
-    connection.execute(
-        insert(audit_log).values(at_ms=now_ms(), act=act, user_id=user_id, object_id=object_id, origin=origin)
-    )
+    connection.execute(INSERT, {"act": act, "user_id": user_id, "object_id": object_id, "origin": origin})

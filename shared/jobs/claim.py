@@ -60,7 +60,6 @@ def claim_due(connection: Connection, worker_id: str, *, limit: int, lease_s: fl
         .order_by(jobs.c.id)
     )
     claims = [Claim(*row) for row in connection.execute(claimed)]
-    for claim in claims:
-        change = (Status.QUEUED, Status.RUNNING)
-        record(connection, claim.job_id, change, fence=claim.fence, actor=worker_id, reason="claimed")
+    fences = {claim.job_id: claim.fence for claim in claims}
+    record(connection, fences, (Status.QUEUED, Status.RUNNING), actor=worker_id, reason="claimed")
     return claims

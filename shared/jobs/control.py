@@ -66,7 +66,7 @@ def cancel(connection: Connection, user_id: str, job_id: str) -> Status:
         )
     )
     change = (Status.QUEUED, Status.CANCELLED)
-    record(connection, job_id, change, fence=row.fence + 1, actor=user_id, reason="cancelled")
+    record(connection, {job_id: row.fence + 1}, change, actor=user_id, reason="cancelled")
     return Status.CANCELLED
 
 
@@ -102,7 +102,7 @@ def retry(connection: Connection, user_id: str, job_id: str) -> None:
         )
     )
     change = (Status(row.status), Status.QUEUED)
-    record(connection, job_id, change, fence=row.fence + 1, actor=user_id, reason="retried")
+    record(connection, {job_id: row.fence + 1}, change, actor=user_id, reason="retried")
 
 
 def delete_job(connection: Connection, user_id: str, job_id: str) -> None:

@@ -15,6 +15,7 @@ from shared.tables import artifacts, jobs, lesions, results
 
 MAX_BACKOFF_S = 300.0
 FREED: dict[str, Any] = {"phase": None, "worker_id": None, "lease_until_ms": None, "deadline_ms": None}
+INSERT_RESULT = insert(results).values(created_ms=now_ms())
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,13 @@ def succeed(connection: Connection, claim: Claim, outcome: Outcome, *, actor: st
     if not ended.rowcount:
         return False
     owner = {"job_id": claim.job_id}
-    provenance = {"fence": claim.fence, "attempt": claim.attempt, "worker_id": actor, "created_ms": now_ms()}
-    connection.execute(insert(results).values(**owner, **provenance, **outcome.result))
+    provenance = {"fence": claim.fence, "attempt": claim.attempt, "worker_id": actor}
+    connection.execute(INSERT_RESULT, owner | provenance | outcome.result)
     for table, rows in ((lesions, outcome.lesions), (artifacts, outcome.artifacts)):
         if rows:
             connection.execute(insert(table), [owner | row for row in rows])
     change = (Status.RUNNING, Status.SUCCEEDED)
-    record(connection, claim.job_id, change, fence=claim.fence, actor=actor, reason="finished")
+    record(connection, {claim.job_id: claim.fence}, change, actor=actor, reason="finished")
     return True
 
 
@@ -84,7 +85,7 @@ def retry_or_die(
     if not queued.rowcount:
         return False
     change = (Status.RUNNING, Status.QUEUED)
-    record(connection, claim.job_id, change, fence=claim.fence + 1, actor=actor, reason=code)
+    record(connection, {claim.job_id: claim.fence + 1}, change, actor=actor, reason=code)
     return True
 
 
@@ -100,7 +101,7 @@ def finish_cancelled(connection: Connection, claim: Claim, *, actor: str) -> boo
     if not ended.rowcount:
         return False
     change = (Status.RUNNING, Status.CANCELLED)
-    record(connection, claim.job_id, change, fence=claim.fence + 1, actor=actor, reason="cancelled")
+    record(connection, {claim.job_id: claim.fence + 1}, change, actor=actor, reason="cancelled")
     return True
 
 
@@ -121,5 +122,5 @@ def end_with_error(connection: Connection, claim: Claim, status: Status, *, code
     )
     if not ended.rowcount:
         return False
-    record(connection, claim.job_id, (Status.RUNNING, status), fence=claim.fence + 1, actor=actor, reason=code)
+    record(connection, {claim.job_id: claim.fence + 1}, (Status.RUNNING, status), actor=actor, reason=code)
     return True

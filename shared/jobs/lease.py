@@ -69,5 +69,5 @@ def release(connection: Connection, claim: Claim, *, actor: str) -> bool:
     if not given_back.rowcount:
         return False
     change = (Status.RUNNING, Status.QUEUED)
-    record(connection, claim.job_id, change, fence=claim.fence + 1, actor=actor, reason="released")
+    record(connection, {claim.job_id: claim.fence + 1}, change, actor=actor, reason="released")
     return True

@@ -41,7 +41,7 @@ def reap_expired(connection: Connection, *, actor: str, max_attempts: int, max_c
         if taken.rowcount:
             reason = str(values.get("error_code", "cancelled"))
             change = (Status.RUNNING, status)
-            record(connection, row.id, change, fence=row.fence + 1, actor=actor, reason=reason)
+            record(connection, {row.id: row.fence + 1}, change, actor=actor, reason=reason)
             reaped += 1
     return reaped
 

@@ -4,15 +4,29 @@ import hashlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from shared.database import now_ms
 from shared.errors import Conflict, TooMany
 from shared.identifiers import new_id
+from shared.jobs.events import record
 from shared.jobs.states import ACTIVE, Status
-from shared.jobs.usage import add_stored_bytes, stored_bytes
-from shared.tables import job_events, jobs, scans, submissions
+from shared.jobs.usage import STORED_BYTES, add_stored_bytes
+from shared.tables import jobs, scans, submissions
+
+INSERT_SUBMISSION = insert(submissions).values(created_ms=now_ms())
+INSERT_SCANS = insert(scans).values(created_ms=now_ms())
+# published_ms = now: the caller rings right after the commit; if that is lost, the keeper rings again.
+INSERT_JOBS = insert(jobs).values(created_ms=now_ms(), available_ms=now_ms(), published_ms=now_ms())
+# Bounded: never looks at more rows than the limit allows.
+UNFINISHED = (
+    select(jobs.c.id)
+    .where(jobs.c.user_id == bindparam("user_id"), jobs.c.status.in_(ACTIVE))
+    .limit(bindparam("at_most"))
+    .subquery()
+)
+HELD = select(select(func.count()).select_from(UNFINISHED).scalar_subquery(), STORED_BYTES)
 
 
 @dataclass(frozen=True)
@@ -56,15 +70,14 @@ def submit(
         "content_sha256": digest,
         "scan_count": len(stored),
     }
-    new = insert(submissions).values(row | {"created_ms": now_ms()})
     if idempotency_key is None:
-        connection.execute(new)
+        connection.execute(INSERT_SUBMISSION, row)
     else:
         if earlier := find_earlier(connection, user_id, idempotency_key, digest):
             return earlier
         try:
             with connection.begin_nested():
-                connection.execute(new)
+                connection.execute(INSERT_SUBMISSION, row)
         except IntegrityError:
             # Another request with the same key was faster; its row is committed, for the insert waited for it.
             earlier = find_earlier(connection, user_id, idempotency_key, digest)
@@ -81,7 +94,6 @@ def insert_jobs(
     user_id = submission["user_id"]
     owned = {"user_id": user_id}
     scan_rows = [{"id": new_id(), "label": label, **asdict(scan), **owned} for scan in stored]
-    # published_ms = now: the caller rings right after the commit; if that is lost, the keeper rings again.
     job_rows = [
         {
             "id": new_id(),
@@ -93,13 +105,12 @@ def insert_jobs(
         }
         for index, row in enumerate(scan_rows, 1)
     ]
-    event = {"to_status": Status.QUEUED, "fence": 0, "actor": user_id, "reason": "submitted"}
-    now = now_ms()
-    connection.execute(insert(scans).values(created_ms=now), scan_rows)
-    connection.execute(insert(jobs).values(created_ms=now, available_ms=now, published_ms=now), job_rows)
+    connection.execute(INSERT_SCANS, scan_rows)
+    connection.execute(INSERT_JOBS, job_rows)
     add_stored_bytes(connection, user_id, sum(scan.size_bytes for scan in stored))
-    connection.execute(insert(job_events).values(at_ms=now), [event | {"job_id": row["id"]} for row in job_rows])
-    return tuple(str(row["id"]) for row in job_rows)
+    ids = tuple(str(row["id"]) for row in job_rows)
+    record(connection, dict.fromkeys(ids, 0), (None, Status.QUEUED), actor=user_id, reason="submitted")
+    return ids
 
 
 def content_digest(stored: list[StoredScan], label: str | None) -> str:
@@ -142,11 +153,7 @@ def check_quota(
     Raises:
         TooMany: too many unfinished jobs, or too many bytes stored.
     """
-    own = jobs.c.user_id == user_id
-    # Bounded: never looks at more rows than the limit allows.
-    unfinished = select(jobs.c.id).where(own, jobs.c.status.in_(ACTIVE)).limit(max_active_jobs + 1).subquery()
-    counted = select(func.count()).select_from(unfinished).scalar_subquery()
-    active_jobs, bytes_now = connection.execute(select(counted, stored_bytes(user_id))).one()
+    active_jobs, bytes_now = connection.execute(HELD, {"user_id": user_id, "at_most": max_active_jobs + 1}).one()
     if active_jobs + more_jobs > max_active_jobs:
         raise TooMany(
             f"You may have {max_active_jobs} unfinished jobs; please wait until some are done.",

@@ -11,7 +11,7 @@ from shared.folder_storage import FolderStorage
 from shared.jobs.control import delete_job
 from shared.jobs.invariants import violations
 from shared.jobs.submit import StoredScan, submit
-from shared.jobs.usage import SLOTS, stored_bytes
+from shared.jobs.usage import SLOTS, STORED_BYTES
 from shared.migrate import configured, migrate
 from shared.tables import scans, usage, users
 from worker.garbage import purge_scans
@@ -24,7 +24,7 @@ def upload(database: Database, user_id: str, size_bytes: int, name: str = "a") -
 
 def total(database: Database, user_id: str) -> int:
     with database.read() as connection:
-        return int(connection.execute(select(stored_bytes(user_id))).scalar_one())
+        return int(connection.execute(select(STORED_BYTES), {"user_id": user_id}).scalar_one())
 
 
 def test_uploads_add_and_clearing_away_takes(database: Database, storage: FolderStorage, user_id: str) -> None:
