@@ -2,19 +2,23 @@
 
     python -m models.train --data ../shared/data/msd_liver --out runs/a --minutes 90
     python -m models.train --data ../shared/data/msd_liver --out runs/a --minutes 90     # again: resumes
-    python -m models.train --data ../shared/data/msd_liver --out runs/b --width 32 --start runs/a  # wider, from there
+    python -m models.train --data ../shared/data/msd_liver --out runs/b --start runs/a --width 32  # wider
+    python -m models.train --data ../shared/data/msd_liver --out runs/c --start models/liver_tumor.onnx
     python -m models.export --run runs/a --data ../shared/data/msd_liver
 
 The learning rate follows the share of `--minutes` already trained, so that every run ends annealed, however slow the
-machine. `log.jsonl` in the run's folder holds the curves.
+machine. Ctrl-C or SIGTERM ends a run with a checkpoint. `log.jsonl` in the run's folder holds the curves.
 """
 
 import argparse
 import json
 import math
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,11 +29,12 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm  # type: ignore[import-untyped]  # ships no types
 
-from models.checkpoint import Progress, load, read, save
+from models.checkpoint import Progress, load, save
 from models.dataset import Slices, augment, graft, load_slices, plain, sampling_weights, targets
 from models.metrics import rank_auc
 from models.phantom import draw_phantom_slice
 from models.recipes import RECIPES, Recipe
+from models.start import begun_from, starting_weights
 from models.widen import widen
 
 SEED = 20_260_101
@@ -47,13 +52,13 @@ VALIDATE_EVERY_S = 420
 VALIDATION_STRIDE = 8
 
 
-def learning_rate(recipe: Recipe, share: float) -> float:
+def learning_rate(recipe: Recipe, highest: float, share: float) -> float:
     """Return the learning rate at a share 0..1 of the training time: a short rise, then a cosine to zero."""
     if not recipe.annealed:
-        return recipe.learning_rate
+        return highest
     if share < WARM_UP_SHARE:
-        return recipe.learning_rate * (share + 0.001) / WARM_UP_SHARE
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+        return highest * (share + 0.001) / WARM_UP_SHARE
+    return highest * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
 
 
 def running_average(average: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
@@ -127,7 +132,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--side", type=int, default=224, help="input side in pixels")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=0, help="processor threads; 0: all cores")
-    parser.add_argument("--start", type=Path, help="a run of the same recipe, as wide or narrower, to begin from")
+    parser.add_argument("--start", type=Path, help="where to begin: run or float ONNX file, as wide or narrower")
+    parser.add_argument("--rate", type=float, help="highest learning rate; the recipe's own by default")
     return parser.parse_args()
 
 
@@ -136,15 +142,16 @@ def has_bfloat16(device: str) -> bool:
     return device == "cuda" or torch.cpu._is_avx512_bf16_supported()
 
 
-def begun_from(run: Path | None) -> list[dict[str, Any]]:
-    """Return what was trained before, oldest first: the width, minutes and slices of each run."""
-    if run is None:
-        return []
-    stored = read(run / "last.pt")
-    config, progress = stored["config"], stored["progress"]
-    minutes = round(progress["elapsed_s"] / 60, 1)
-    row = {"width": config["width"], "minutes": minutes, "slices": progress["steps"] * config["batch"]}
-    return [*config["begun_from"], row]
+@contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """Set the event on Ctrl-C or SIGTERM while the block runs, so that the step in hand is finished and kept."""
+    stopped = threading.Event()
+    before = {n: signal.signal(n, lambda *_: stopped.set()) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def take_step(
@@ -187,7 +194,9 @@ def main() -> None:
     """Train until the time is used up."""
     args = parse_arguments()
     config: dict[str, Any] = {k: getattr(args, k) for k in ("recipe", "width", "side", "batch", "minutes")}
-    config |= {"seed": SEED, "phantom_share": PHANTOM_SHARE, "begun_from": begun_from(args.start)}
+    recipe = RECIPES[args.recipe]
+    highest_rate = args.rate or recipe.learning_rate
+    config |= {"seed": SEED, "phantom_share": PHANTOM_SHARE, "rate": highest_rate, "begun_from": begun_from(args.start)}
     args.out.mkdir(parents=True, exist_ok=True)
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -198,12 +207,11 @@ def main() -> None:
 
     # 2. The network, its running average, and where it stopped last time.
     torch.manual_seed(SEED)
-    recipe = RECIPES[args.recipe]
     network = recipe.build(args.width).to(args.device, memory_format=torch.channels_last)
     if args.start:
-        network.load_state_dict(widen(read(args.start / "last.pt")["states"]["network"], network.state_dict()))
+        network.load_state_dict(widen(starting_weights(args.start, recipe, train), network.state_dict()))
     average = AveragedModel(network, avg_fn=running_average, use_buffers=True)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=highest_rate, weight_decay=recipe.weight_decay)
     parts = {"network": network, "average": average, "optimizer": optimizer}
     last = args.out / "last.pt"
     progress = load(last, parts=parts, config=config) if last.exists() else Progress()
@@ -212,21 +220,23 @@ def main() -> None:
     budget_s, tick, checked_s = args.minutes * 60, time.monotonic(), progress.elapsed_s
     bar = tqdm(total=round(args.minutes, 1), initial=round(progress.elapsed_s / 60, 1), unit="min", smoothing=0)
     supply = batches(train, args.batch, SEED + progress.steps, augmented=recipe.augmented)
-    while progress.elapsed_s < budget_s:
-        rate = learning_rate(recipe, progress.elapsed_s / budget_s)
-        loss = take_step(recipe, network, optimizer, next(supply), args.device, rate)
-        average.update_parameters(network)
-        progress.steps += 1
-        now = time.monotonic()
-        progress.elapsed_s, tick = progress.elapsed_s + now - tick, now
-        bar.update(progress.elapsed_s / 60 - bar.n)
-        bar.set_postfix(loss=f"{loss:.3f}", slices=progress.steps * args.batch, refresh=False)
-        if progress.elapsed_s >= budget_s or progress.elapsed_s - checked_s >= VALIDATE_EVERY_S:
-            checked_s = progress.elapsed_s
-            row = {"minutes": round(progress.elapsed_s / 60, 1), "steps": progress.steps, "loss": loss}
-            row |= validate(average, val, args.device)
-            record(args.out, row, parts=parts, progress=progress, config=config)
-            bar.write(json.dumps({k: round(v, 4) for k, v in row.items()}))
+    with stop_signals() as stopped:
+        while progress.elapsed_s < budget_s and not stopped.is_set():
+            rate = learning_rate(recipe, highest_rate, progress.elapsed_s / budget_s)
+            loss = take_step(recipe, network, optimizer, next(supply), args.device, rate)
+            average.update_parameters(network)
+            progress.steps += 1
+            now = time.monotonic()
+            progress.elapsed_s, tick = progress.elapsed_s + now - tick, now
+            bar.update(progress.elapsed_s / 60 - bar.n)
+            bar.set_postfix(loss=f"{loss:.3f}", slices=progress.steps * args.batch, refresh=False)
+            if progress.elapsed_s >= budget_s or progress.elapsed_s - checked_s >= VALIDATE_EVERY_S:
+                checked_s = progress.elapsed_s
+                row = {"minutes": round(progress.elapsed_s / 60, 1), "steps": progress.steps, "loss": loss}
+                row |= validate(average, val, args.device)
+                record(args.out, row, parts=parts, progress=progress, config=config)
+                bar.write(json.dumps({k: round(v, 4) for k, v in row.items()}))
+    save(last, parts=parts, progress=progress, config=config)
 
 
 if __name__ == "__main__":

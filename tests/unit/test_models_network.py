@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import signal
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +13,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from models import checkpoint  # noqa: E402
+from models.dataset import Slices  # noqa: E402
 from models.losses import liver_tumor_loss, soft_dice, tumor_dice_loss, verdict_loss  # noqa: E402
 from models.recipes import RECIPES  # noqa: E402
 from models.residual_unet import ResidualUNet  # noqa: E402
+from models.start import begun_from, starting_weights  # noqa: E402
 from models.train import EMA_DECAY, learning_rate, running_average  # noqa: E402
 from models.unet import ancestor_network  # noqa: E402
+from models.unfold import unfold  # noqa: E402
 from models.widen import widen  # noqa: E402
 
 # Of the ancestor's own listing.
@@ -76,13 +82,13 @@ def test_the_dice_of_an_empty_batch_that_is_found_empty_is_one() -> None:
 
 def test_the_learning_rate_rises_shortly_and_ends_at_nought() -> None:
     recipe = RECIPES["residual"]
-    rates = [learning_rate(recipe, share / 200) for share in range(201)]
+    rates = [learning_rate(recipe, recipe.learning_rate, share / 200) for share in range(201)]
 
     assert max(rates) <= recipe.learning_rate
     assert rates[0] < recipe.learning_rate / 10
     assert rates[-1] == pytest.approx(0, abs=1e-9)
     assert rates[4:] == sorted(rates[4:], reverse=True)
-    assert learning_rate(recipe, 5.0) == pytest.approx(0, abs=1e-9)
+    assert learning_rate(recipe, recipe.learning_rate, 5.0) == pytest.approx(0, abs=1e-9)
 
 
 def test_the_running_average_forgets_its_beginning() -> None:
@@ -148,6 +154,42 @@ def test_an_exported_network_gives_what_pytorch_gives(tmp_path: Path) -> None:
     assert len(digest) == 64
 
 
+def test_an_exported_network_can_be_trained_on(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    from models.export import Probabilities, write_onnx
+
+    torch.manual_seed(7)
+    trained = ResidualUNet(width=4)
+    slices = torch.rand(6, 1, 64, 64)
+    for _ in range(3):
+        trained(slices)  # moves the means and variances from where they begin
+    write_onnx(Probabilities(trained).eval(), 64, tmp_path / "liver_tumor.onnx")
+    facts = {"architecture": {"width": 4}, "training": {"minutes": 3.04, "steps": 5, "batch": 2, "begun_from": []}}
+    (tmp_path / "liver_tumor.json").write_text(json.dumps(facts))
+    seen = Slices([], (255 * slices[:, 0]).to(torch.uint8).numpy(), np.empty(0, np.uint8))
+
+    network = ResidualUNet(width=4)
+    network.load_state_dict(starting_weights(tmp_path / "liver_tumor.onnx", RECIPES["residual"], seen))
+
+    assert torch.allclose(network.eval()(slices), trained.eval()(slices), atol=1e-4)
+    # What comes to a BatchNorm is what it expects: training does not begin with a jump.
+    means = network.down[0].body[0](network.stem(torch.from_numpy(seen.images[:, None].astype(np.float32) / 255)))
+    assert torch.allclose(network.down[0].body[1].running_mean, means.mean((0, 2, 3)), atol=1e-5)
+    assert begun_from(tmp_path / "liver_tumor.onnx") == [{"width": 4, "minutes": 3.0, "slices": 10}]
+
+
+def test_another_network_is_no_beginning(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    from models.export import Probabilities, write_onnx
+
+    narrow = ResidualUNet(width=4)
+    narrow(torch.rand(2, 1, 64, 64))  # else equal weights are stored once
+    write_onnx(Probabilities(narrow).eval(), 64, tmp_path / "n.onnx")
+
+    with pytest.raises(ValueError, match="another network"):
+        unfold(tmp_path / "n.onnx", ResidualUNet(width=8), torch.rand(1, 1, 64, 64))
+
+
 def test_facts_are_json() -> None:
     from datetime import date
 
@@ -201,7 +243,13 @@ def test_training_ends_with_its_minutes_and_resumes(
     monkeypatch.setattr("sys.argv", [*command, "0.02"])
     train.main()
     second = checkpoint.read(tmp_path / "run" / "last.pt")["progress"]
+    monkeypatch.setattr("sys.argv", [*command, "60"])
+    asked_to_stop = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM))
+    asked_to_stop.start()
+    train.main()
+    third = checkpoint.read(tmp_path / "run" / "last.pt")["progress"]
 
     assert second["steps"] > first["steps"] > 0
     assert second["history"][0] == first["history"][0]
     assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 2
+    assert third["steps"] > second["steps"]
