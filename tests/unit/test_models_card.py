@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import models
-from models.card import SIZES, main, tried_rows
+from models.card import ABLATED, SIZES, main, tried_rows
 from models.contract import CONTRACT_NAME
 
 FIGURE = {"value": 0.6214, "low": 0.5, "high": 0.7}
@@ -65,6 +65,8 @@ def test_the_card_puts_the_ancestor_and_the_networks_tried_beside(
     ancestor = REPORT | {"split": "test", "sha256": "other", "figures": {"tumor_dice_global": FIGURE | {"value": 0.05}}}
     (reports / "baseline-test.json").write_text(json.dumps(ancestor | {"affected_percent": None}))
     (reports / "search.json").write_text(json.dumps({"rows": [NETWORK]}))
+    ablated = dict.fromkeys(ABLATED, 0.5) | {"name": "no smallest size", "slice_auc": 0.7}
+    (reports / "ablation.json").write_text(json.dumps({"rows": [ablated]}))
     (reports / "test-failures.png").write_bytes(b"a picture")
 
     card = write_card(reports, monkeypatch)
@@ -73,6 +75,7 @@ def test_the_card_puts_the_ancestor_and_the_networks_tried_beside(
     assert "not measured" not in card.lower()
     assert "![worst slices of test](test-failures.png)" in card
     assert "1,234,567" in card
+    assert "| no smallest size | 0.500 | 0.500 | 0.700 | 0.500 | 0.500 | 0.500 |" in card
 
 
 def test_a_report_on_another_network_is_refused(reports: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import models
+from models import ablation
 from models.choose import choose_settings, find_candidates, judge
 from models.comparison import Comparison, LesionCount, count_lesions
 from models.dataset import augment, load_slices, read_infos, sampling_weights, targets
@@ -249,6 +250,29 @@ def test_evaluation_and_choice_go_through_what_serves(phantom_data: Path) -> Non
         if (row["threshold"], row["peak"]) == chosen.thresholds[1:]
         and row["smallest_px"] == round(chosen.min_lesion_share * 224**2)
     )  # fmt: skip
+
+
+def test_without_a_part_of_the_postprocessing_its_worth_shows(
+    phantom_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "ablation.json"
+    monkeypatch.setattr("sys.argv", ["ablation", "--data", str(phantom_data), "--out", str(out)])
+
+    ablation.main()
+
+    whole, *others = json.loads(out.read_text())["rows"]
+    assert whole["name"] == "as it runs"
+    assert whole["tumor_dice_global"] > 0.3
+    assert len({json.dumps(row) for row in (whole, *others)}) == 6
+
+
+def test_a_slice_moved_there_and_back_is_found_where_it_was(phantom_data: Path) -> None:
+    segmenter = Segmenter(Path(models.__path__[0]))
+    predictions = list(predict_split(phantom_data, "val", segmenter))
+
+    for before, after in zip(predictions, ablation.shifted(predictions, segmenter), strict=True):
+        assert after.probabilities.shape == before.probabilities.shape
+        assert np.abs(after.probabilities[0] - before.probabilities[0]).mean() < 0.02
 
 
 def test_the_worst_slices_are_drawn_small(phantom_data: Path, tmp_path: Path) -> None:
