@@ -77,6 +77,7 @@ def main() -> None:
         server.kill()
         time.sleep(5)
         server.start()
+        cluster.wait_for_database()
         print(f"killed database: all done {cluster.settle(timeout_s=120):.1f} s after its return")
         emptied_redis(cluster)
         print(f"broken promises: {cluster.broken_promises()}")
