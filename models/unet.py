@@ -61,4 +61,17 @@ class DilatedUNet(nn.Module):
 
 def ancestor_network() -> DilatedUNet:
     """Build the ancestor's exact network: one channel, no normalisation, 7,759,521 parameters, input 128x128."""
-    return DilatedUNet(width=32, channels=1, norm=False)
+    network = DilatedUNet(width=32, channels=1, norm=False)
+    network.apply(begin_as_keras_does)
+    return network
+
+
+def begin_as_keras_does(layer: nn.Module) -> None:
+    """Give a layer the first weights it had in the ancestor's framework.
+
+    Source: Glorot and Bengio, AISTATS 2010.
+    """
+    if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.xavier_uniform_(layer.weight)
+        assert layer.bias is not None
+        nn.init.zeros_(layer.bias)

@@ -267,6 +267,8 @@ def evaluated_model(app: Any, tmp_path: Any) -> None:
     )
     tried = {"name": "tried", "width": 32, "parameters": 1234567, "tumor_dice_global": 0.598, "slice_auc": None}
     (folder / "search.json").write_text(json.dumps({"rows": [tried]}))
+    ablated = {"name": "no smallest size", "tumor_dice_global": 0.456, "false_positives_per_slice": 1.5}
+    (folder / "ablation.json").write_text(json.dumps({"sha256": "aa", "rows": [ablated]}))
     (folder / "test-roc.png").write_bytes(b"a plot")
     (folder / "secret.png").write_bytes(b"no plot")
     object.__setattr__(app.extensions["hepaq"].settings, "model_dir", tmp_path)
@@ -295,6 +297,7 @@ def test_the_models_page_puts_every_figure_in_words(bob: Any, evaluated_model: N
     assert "Below 20 px 8 2 25 %" in said
     assert "liver_7 9 0.950 – none found some" in said
     assert "tried, width 32 – 1 234 567 – – – 0.598" in said
+    assert "No smallest size 0.456 – – – – 1.50" in said
     assert "This model, test scans. Pixels judged rightly: background, liver or tumor 98.8 %" in said
 
 

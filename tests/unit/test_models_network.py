@@ -42,6 +42,15 @@ def test_the_ancestors_second_convolutions_are_undilated_in_levels_5_6_7_and_9()
     assert dilations == [[2, 2], [2, 2], [2, 2], [2, 2], [2, 1], [2, 1], [2, 1], [2, 2], [2, 1]]
 
 
+def test_the_ancestors_network_begins_as_in_its_own_framework() -> None:
+    torch.manual_seed(1)
+    first = ancestor_network().down[1][0]
+
+    assert not first.bias.any()
+    # Glorot's bound, of 32 channels in, 64 out and nine weights each.
+    assert 0.95 < first.weight.abs().max() / math.sqrt(6 / (9 * (32 + 64))) <= 1
+
+
 @pytest.mark.parametrize("recipe", ["residual", "dilated"])
 @pytest.mark.parametrize("side", [64, 160])
 def test_our_networks_give_liver_and_tumor_on_their_own_grid(recipe: str, side: int) -> None:

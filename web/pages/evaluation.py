@@ -81,6 +81,7 @@ class Evaluation:
 
     reports: list[Report]
     tried: list[dict[str, Any]]
+    ablated: list[dict[str, Any]]
     has_front: bool
     earlier: dict[str, Any]
 
@@ -96,7 +97,9 @@ def read_evaluation(model_dir: Path, sha256: str) -> Evaluation:
             there = {name: words for name, words in plots.items() if (folder / name).exists()}
             reports.append(Report(split, content, read_json(folder / f"baseline-{split}.json") or None, there))
     tried = read_json(folder / "search.json").get("rows", [])
-    return Evaluation(reports, tried, (folder / FRONT).exists(), read_json(folder / "earlier.json"))
+    ablation = read_json(folder / "ablation.json")
+    ablated = ablation["rows"] if ablation.get("sha256") == sha256 else []
+    return Evaluation(reports, tried, ablated, (folder / FRONT).exists(), read_json(folder / "earlier.json"))
 
 
 def is_plot(name: str) -> bool:
