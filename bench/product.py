@@ -17,6 +17,7 @@ from bench.processes import environment_for, family_of, free_port, running, wait
 from bench.target import Target
 
 ROOT = Path(__file__).parents[1]
+PARTS = ("web", "worker", "decoder", "worker main", "redis")
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Product:
     ready_s: float
 
     def parts(self) -> dict[str, list[psutil.Process]]:
-        """Its processes by what they do: web, worker (the ones that compute), main (of the workers), redis."""
-        found: dict[str, list[psutil.Process]] = {"web": [], "worker": [], "worker main": [], "redis": []}
+        """Its processes by what they do: web, worker (those that compute), their decoders, their main one, redis."""
+        found: dict[str, list[psutil.Process]] = {name: [] for name in PARTS}
         for process in family_of(self.target.pids[0]):
             part = part_of(process)
             if part:
@@ -54,6 +55,8 @@ def part_of(process: psutil.Process) -> str | None:
         return None
     if "redis-server" in words:
         return "redis"
+    if "worker.decoder" in words:
+        return "decoder"
     if "worker.app" in words:
         return "worker" if "worker.app" in above else "worker main"
     return "web" if "web.wsgi" in words and "web.wsgi" in above else None

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from bench.product import PARTS
 from bench.summary import Row
 
 Spread = dict[str, float] | None
@@ -71,15 +72,15 @@ def comparison_table(comparisons: dict[str, dict[str, Spread]]) -> str:
 def product_table(rows: list[Row]) -> str:
     """What only the product is asked for: CPU by part, memory, start, statuses in bulk."""
     lines = [
-        "| product | CPU per job, ms: web, workers, workers' main, redis, database | memory, MB: web, worker"
-        " | ready after s | bulk statuses/s |",
+        "| product | CPU per job, ms: web, workers, decoders, workers' main, redis, database"
+        " | memory, MB: web, worker, decoder | ready after s | bulk statuses/s |",
         "|---|---|---|---|---|",
     ]
     for row in rows:
         if row["ready_s"]:
             cpu, memory = row["cpu_ms_per_job"], row["memory_mb"]
-            spent = ", ".join(lone(cpu.get(p), 1) or "–" for p in ("web", "worker", "worker main", "redis", "database"))
-            weighs = ", ".join(lone(memory.get(part)) for part in ("web", "worker"))
+            spent = ", ".join(lone(cpu.get(part), 1) or "–" for part in (*PARTS, "database"))
+            weighs = ", ".join(lone(memory.get(part)) for part in ("web", "worker", "decoder"))
             rate = cell(row["bulk_statuses_per_s"], 0)
             lines.append(f"| {row['name']} | {spent} | {weighs} | {cell(row['ready_s'])} | {rate} |")
     return "\n".join(lines)
