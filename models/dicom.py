@@ -19,9 +19,9 @@ from pydicom.uid import (
 
 from models.errors import InvalidScan
 from models.scan_type import Scan, check_size
+from models.window import to_display
 
 PREAMBLE_BYTES = 128
-WINDOW_HU = (-200.0, 250.0)
 NATIVE = {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian}
 # Deflated files are refused: 300 kB of them can unpack to gigabytes before anything can be checked.
 READABLE = NATIVE | {RLELossless}
@@ -62,8 +62,7 @@ def read_dicom(data: bytes) -> Scan:
     except Exception as error:
         # pydicom lets almost any exception out for files against the standard, RecursionError among them.
         raise InvalidScan("invalid_dicom", "The DICOM file breaks the standard and cannot be read.") from error
-    low, high = WINDOW_HU
-    pixels = np.rint(np.clip((hu - low) / (high - low), 0, 1) * 255).astype(np.uint8)
+    pixels = to_display(hu)
     if str(dataset.get("PhotometricInterpretation")) == "MONOCHROME1" and not is_ct_hu(dataset):
         pixels = 255 - pixels
     calibrated = is_ct_hu(dataset)

@@ -31,7 +31,8 @@ CHANNELS = ["liver, tumor included", "tumor"]
 LIMITS = [
     "Only slices with liver were seen; false alarms on chest or pelvis are unknown.",
     "The expert masks are known to miss very small lesions.",
-    "One slice at a time: no volume, no neighbouring slice.",
+    "One slice at a time, of a volume too: no neighbouring slice is seen. Slices without liver were in no training; "
+    "what is found in them counts only where it hangs together with the liver of the volume.",
 ]
 
 

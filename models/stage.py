@@ -3,6 +3,7 @@
 Each rule is a function from lesions to a stage; its name is stored with every result.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.lesion import Lesion
@@ -11,6 +12,7 @@ from models.lesion import Lesion
 LEGACY_FRAME_PX = 128
 LEGACY_IGNORED_PX = 6
 SLICE_NOTE = "From one slice: a lower bound, for the largest extent may lie in another."
+VOLUME_NOTE = "From the whole volume: of each lesion the axial slice in which it is longest."
 
 
 @dataclass(frozen=True)
@@ -22,17 +24,26 @@ class Stage:
     note: str
 
 
-def decide_stage(lesions: tuple[Lesion, ...], shape_hw: tuple[int, int], *, calibrated_mm: bool) -> Stage:
-    """Apply the rule that the scan allows: by millimetres where it gives spacing, else by its frame."""
+def decide_stage(
+    lesions: Sequence[Lesion], shape_hw: tuple[int, int], *, calibrated_mm: bool, note: str = SLICE_NOTE
+) -> Stage:
+    """Apply the rule that the scan allows: by millimetres where it gives spacing, else by its frame.
+
+    Args:
+        lesions: of a slice; or of a volume, each as it is in the slice where it is longest.
+        shape_hw: a slice's height and width in px.
+        calibrated_mm: whether the lesions have lengths in mm.
+        note: what to know about the place they were seen in.
+    """
     if calibrated_mm:
         sizes_mm = [lesion.longest_diameter_mm or 0.0 for lesion in lesions]
-        return Stage(size_stage(sizes_mm), "size-mm-1", f"By number and longest diameter in mm. {SLICE_NOTE}")
+        return Stage(size_stage(sizes_mm), "size-mm-1", f"By number and longest diameter in mm. {note}")
     height, width = shape_hw
     boxes = [
         (lesion.bbox[2] * LEGACY_FRAME_PX / width, lesion.bbox[3] * LEGACY_FRAME_PX / height) for lesion in lesions
     ]
-    note = f"Relative to the picture, for the file gives no pixel spacing: it changes with zoom and crop. {SLICE_NOTE}"
-    return Stage(legacy_stage(boxes), "bbox-128", note)
+    relative = "Relative to the picture, for the file gives no pixel spacing: it changes with zoom and crop."
+    return Stage(legacy_stage(boxes), "bbox-128", f"{relative} {note}")
 
 
 def size_stage(sizes_mm: list[float]) -> str | None:
