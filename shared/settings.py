@@ -41,7 +41,7 @@ class Settings:
     proxy_hops: int = setting(0, "Number of reverse proxies whose X-Forwarded-* headers are trusted.")
     session_idle_min: int = setting(60, "Minutes without a request after which a login ends.")
     session_absolute_h: int = setting(12, "Hours after which a login ends in any case.")
-    max_upload_bytes: int = setting(64 * MIB, "Largest single scan, in bytes.")
+    max_upload_bytes: int = setting(512 * MIB, "Largest volume, in bytes; a single slice may have 64 MiB at most.")
     max_files_per_upload: int = setting(200, "Most scans in one upload.")
     max_scans_per_min: int = setting(3000, "Most scans one user may submit a minute, per web host; 0: any number.")
     max_active_jobs: int = setting(5000, "Most queued and running jobs one user may have.")

@@ -202,8 +202,14 @@ results = Table(
     Column("stage_rule", String(24), nullable=False),
     Column("affected_percent", Double),
     Column("lesion_count", Integer, nullable=False),
+    # Of a volume: in the slice that is shown.
     Column("liver_area_px", BigInteger, nullable=False),
     Column("tumor_area_px", BigInteger, nullable=False),
+    # "slice" or "volume"
+    Column("scope", String(8), nullable=False, server_default="slice"),
+    Column("slice_count", Integer, nullable=False, server_default=text("1")),
+    Column("liver_volume_ml", Double),
+    Column("tumor_volume_ml", Double),
     Column("model_name", String(40), nullable=False),
     Column("model_version", String(40), nullable=False),
     Column("model_sha256", SHA256, nullable=False),
@@ -229,6 +235,9 @@ lesions = Table(
     Column("longest_diameter_px", Double, nullable=False),
     Column("longest_diameter_mm", Double),
     Column("confidence", Double, nullable=False),
+    # Of a volume: the slice that box, area and diameter are of, counted from 1.
+    Column("slice_number", Integer),
+    Column("volume_ml", Double),
     **OPTIONS,
 )
 
@@ -236,11 +245,23 @@ artifacts = Table(
     "artifacts",
     metadata,
     Column("job_id", ID, ForeignKey("jobs.id"), primary_key=True),
-    # mask, preview, thumbnail, probability, uncertainty
+    # mask, preview, thumbnail; of a slice probability, uncertainty; of a volume mask_nifti, the others of one slice
     Column("kind", String(12), primary_key=True),
     Column("media_type", String(20), nullable=False),
     Column("content", PICTURE, nullable=False),
     Column("content_sha256", SHA256, nullable=False),
+    **OPTIONS,
+)
+
+# The pictures of a volume, to scroll through; rows of a few ten KiB, for a page asks for one at a time.
+slices = Table(
+    "slices",
+    metadata,
+    Column("job_id", ID, ForeignKey("jobs.id"), primary_key=True),
+    # Counted from 1, from inferior to superior.
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("preview", PICTURE, nullable=False),
+    Column("mask", PICTURE, nullable=False),
     **OPTIONS,
 )
 

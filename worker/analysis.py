@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from models.contract import Contract
 from models.mask_png import encode_mask
 from models.pipeline import infer, interpret
 from models.scan_type import Scan
@@ -80,7 +81,8 @@ def measure_case(case: Case, probabilities: np.ndarray, segmenter: Segmenter) ->
         "preprocessing": contract.preprocessing,
         "seconds": {phase: round(seconds, 5) for phase, seconds in case.seconds.items()},
     }
-    return Outcome(result_row(case, measured, report, contract, artifacts[0]), lesion_rows(measured), artifacts)
+    row = result_row(case.input_sha256, measured, report, contract, artifacts[0])
+    return Outcome(row, lesion_rows(measured), artifacts)
 
 
 def artifact(kind: str, media_type: str, content: bytes) -> dict[str, Any]:
@@ -90,19 +92,20 @@ def artifact(kind: str, media_type: str, content: bytes) -> dict[str, Any]:
 
 
 def result_row(
-    case: Case, measured: dict[str, Any], report: dict[str, Any], contract: Any, mask: dict[str, Any]
+    input_sha256: str, measured: dict[str, Any], report: dict[str, Any], contract: Contract, mask: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the columns of `results`: what lists and filters need; the rest is in the report."""
     columns = (
         "tumor_detected", "confidence", "stage", "stage_rule", "affected_percent", "lesion_count", "liver_area_px",
-        "tumor_area_px",
+        "tumor_area_px", "scope",
     )  # fmt: skip
-    return {name: measured[name] for name in columns} | {
+    of_volumes = ("slice_count", "liver_volume_ml", "tumor_volume_ml")
+    return {name: measured[name] for name in (*columns, *of_volumes) if name in measured} | {
         "model_name": contract.name,
         "model_version": contract.version,
         "model_sha256": contract.sha256,
         "code_version": VERSION,
-        "input_sha256": case.input_sha256,
+        "input_sha256": input_sha256,
         "mask_sha256": mask["content_sha256"],
         "report": report,
     }
@@ -114,6 +117,7 @@ def lesion_rows(measured: dict[str, Any]) -> list[dict[str, Any]]:
     for lesion in measured["lesions"]:
         x, y, width, height = lesion["bbox"]
         row = {"number": lesion["id"], "x_px": x, "y_px": y, "width_px": width, "height_px": height}
+        of_volume = {"slice_number": lesion.get("slice"), "volume_ml": lesion.get("volume_ml")}
         copied = ("area_px", "longest_diameter_px", "longest_diameter_mm", "confidence")
-        rows.append(row | {name: lesion[name] for name in copied})
+        rows.append(row | of_volume | {name: lesion[name] for name in copied})
     return rows

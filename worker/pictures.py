@@ -6,6 +6,9 @@ import numpy as np
 PREVIEW_SIDE_PX = 1024
 THUMBNAIL_SIDE_PX = 128
 JPEG_QUALITY = 90
+# A volume has hundreds of slices; one is looked at for a moment.
+SLICE_SIDE_PX = 512
+SLICE_QUALITY = 80
 # Smooth shares differ little from row to row, and are nought for long: a quarter of the time of OpenCV's choice.
 MAP_OPTIONS = [
     cv2.IMWRITE_PNG_COMPRESSION, 1,
@@ -30,12 +33,27 @@ def encode_preview(pixels: np.ndarray) -> bytes:
     return encode(".jpg", shrink(pixels, PREVIEW_SIDE_PX, cv2.INTER_AREA), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
 
 
+def encode_slice_preview(pixels: np.ndarray) -> bytes:
+    """Encode a slice of a volume, (H, W) uint8 display values, as a JPEG to scroll past."""
+    return encode(".jpg", shrink(pixels, SLICE_SIDE_PX, cv2.INTER_AREA), [cv2.IMWRITE_JPEG_QUALITY, SLICE_QUALITY])
+
+
+def decode_preview(content: bytes) -> np.ndarray:
+    """Return a preview's pixels, (h, w) uint8."""
+    return np.asarray(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE))
+
+
 def encode_thumbnail(pixels: np.ndarray, mask: np.ndarray) -> bytes:
-    """Encode a scan with its tumors filled in colour, both (H, W) uint8, as a small JPEG for lists."""
+    """Encode a scan with its tumors filled in colour, as a small JPEG for lists.
+
+    Args:
+        pixels: (H, W) uint8 display values.
+        mask: (H', W') uint8 of 0, 128, 255, of the same proportions.
+    """
     small = cv2.cvtColor(shrink(pixels, THUMBNAIL_SIDE_PX, cv2.INTER_AREA), cv2.COLOR_GRAY2BGR)
     tumor = cv2.inRange(mask, TUMOR, TUMOR)
     if tumor.any():
-        share = shrink(tumor, THUMBNAIL_SIDE_PX, cv2.INTER_AREA) / np.float32(255)
+        share = cv2.resize(tumor, small.shape[1::-1], interpolation=cv2.INTER_AREA) / np.float32(255)
         # Thrice its share, so that a small tumor does not vanish between the samples.
         alpha = np.clip(share * 3, 0, 0.75)[..., None]
         small = (small * (1 - alpha) + np.array(TUMOR_COLOUR_BGR, np.float32) * alpha).astype(np.uint8)

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -17,6 +18,15 @@ logger = logging.getLogger(__name__)
 LOOK_S = 0.5
 
 
+@dataclass(frozen=True)
+class Step:
+    """What is being done with some jobs."""
+
+    phase: Phase
+    claims: list[Claim]
+    percent: int | None = None
+
+
 class Pulse:
     """Holds a batch of claims while the block runs.
 
@@ -27,8 +37,7 @@ class Pulse:
         self.runtime = runtime
         self.held = {claim.job_id: claim for claim in claims}
         self.cancelled: frozenset[str] = frozenset()
-        self.phase = Phase.DECODING
-        self._shown = Phase.DECODING
+        self._now = self._shown = Step(Phase.DECODING, claims)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
 
@@ -41,6 +50,10 @@ class Pulse:
     ) -> None:
         self._stopped.set()
         self._thread.join()
+
+    def turn_to(self, phase: Phase, claims: list[Claim], percent: int | None = None) -> None:
+        """Say what is being done with which jobs, and how far they are; soon watchers see it."""
+        self._now = Step(phase, claims, percent)
 
     def let_go(self, claim: Claim) -> None:
         """Stop holding a job that has been ended."""
@@ -56,7 +69,7 @@ class Pulse:
         while not self._stopped.wait(min(LOOK_S, settings.heartbeat_s)):
             since_beat_s += LOOK_S
             try:
-                if self._shown != self.phase:
+                if self._shown != self._now:
                     self._show()
                 if since_beat_s >= settings.heartbeat_s:
                     since_beat_s = 0.0
@@ -66,9 +79,10 @@ class Pulse:
                 logger.warning("heartbeat not written worker_id=%s", self.runtime.worker_id)
 
     def _show(self) -> None:
-        phase, claims = self.phase, list(self.held.values())
-        self.runtime.database.run(lambda connection: show_phase(connection, claims, phase))
-        self._shown = phase
+        now = self._now
+        claims = [claim for claim in now.claims if claim.job_id in self.held]
+        self.runtime.database.run(lambda connection: show_phase(connection, claims, now.phase, now.percent))
+        self._shown = now
 
     def _beat(self) -> None:
         claims = list(self.held.values())

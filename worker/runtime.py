@@ -3,6 +3,7 @@
 import os
 import socket
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from models.segmenter import Segmenter
@@ -16,7 +17,11 @@ MAX_HOST_NAME_LENGTH = 30
 
 @dataclass(frozen=True)
 class Runtime:
-    """One worker process."""
+    """One worker process.
+
+    Attributes:
+        ring: tells other processes that a job may be due.
+    """
 
     worker_id: str
     settings: Settings
@@ -24,9 +29,10 @@ class Runtime:
     storage: Storage
     segmenter: Segmenter
     sandbox: Sandbox
+    ring: Callable[[list[str]], object] = list
 
 
-def open_runtime(settings: Settings) -> Runtime:
+def open_runtime(settings: Settings, ring: Callable[[list[str]], object]) -> Runtime:
     """Open everything a worker process needs; in the child, never before the fork.
 
     One thread per session, for as many processes as cores beat one process with as many threads.
@@ -42,6 +48,7 @@ def open_runtime(settings: Settings) -> Runtime:
         # Before the model, for it gets ready meanwhile.
         sandbox=Sandbox(),
         segmenter=Segmenter(settings.model_dir, threads=1),
+        ring=ring,
     )
 
 

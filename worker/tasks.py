@@ -2,6 +2,7 @@
 
 import logging
 import time
+from functools import partial
 from typing import Any
 
 import cv2
@@ -26,7 +27,7 @@ def register(app: Celery, settings: Settings) -> None:
     @signals.worker_process_init.connect(weak=False)
     def open_in_child(**_: Any) -> None:
         cv2.setNumThreads(1)
-        runtimes[:] = [open_runtime(settings)]
+        runtimes[:] = [open_runtime(settings, partial(ring, app))]
 
     @app.task(name=TASK_NAME, ignore_result=True, Strategy="worker.messages:strategy")
     def analyse(message: Any = None, *_: Any, **__: Any) -> None:
@@ -63,6 +64,9 @@ def work_on_due(runtime: Runtime) -> int:
             deadline_s=settings.job_deadline_s,
         )
     )
+    if claims and claims[-1].is_volume:
+        # It takes this process a while, and what is due behind it was left to others.
+        runtime.ring([claims[-1].job_id])
     if claims:
         work_on(runtime, claims)
     return len(claims)

@@ -1,6 +1,6 @@
 """A worker takes due jobs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, func, select, update
 
@@ -8,6 +8,9 @@ from shared.database import now_ms
 from shared.jobs.events import record
 from shared.jobs.states import Phase, Status
 from shared.tables import jobs, scans
+
+# As `models.volume_type` and `web.scan_header` tell them.
+VOLUME_FORMATS = ("nifti", "dicom_series")
 
 
 @dataclass(frozen=True)
@@ -20,11 +23,18 @@ class Claim:
     crash_count: int
     content_sha256: str
     size_bytes: int
+    format: str
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether the scan has many slices, and takes as long as many."""
+        return self.format in VOLUME_FORMATS
 
 
 def claim_due(connection: Connection, worker_id: str, *, limit: int, lease_s: float, deadline_s: float) -> list[Claim]:
     """Claim up to `limit` due jobs, oldest first; two workers never get the same one.
 
+    One volume at most is among them, the last: others work on the next one meanwhile.
     Rows locked by another claim are passed over on MySQL and MariaDB; SQLite has one writer at a time.
     """
     due = (
@@ -37,6 +47,17 @@ def claim_due(connection: Connection, worker_id: str, *, limit: int, lease_s: fl
     ids = connection.execute(due).scalars().all()
     if not ids:
         return []
+    claimed = (
+        select(jobs.c.id, jobs.c.fence, jobs.c.attempt, jobs.c.crash_count, scans.c.content_sha256, scans.c.size_bytes)
+        .add_columns(scans.c.format)
+        .join(scans, scans.c.id == jobs.c.scan_id)
+        .where(jobs.c.id.in_(ids))
+        .order_by(jobs.c.id)
+    )
+    # As they are about to be; nobody else changes rows that this transaction has locked.
+    found = [Claim(*row) for row in connection.execute(claimed)]
+    claims = [replace(c, fence=c.fence + 1, attempt=c.attempt + 1) for c in up_to_a_volume(found)]
+    ids = [claim.job_id for claim in claims]
     connection.execute(
         update(jobs)
         .where(jobs.c.id.in_(ids), jobs.c.status == Status.QUEUED)
@@ -53,13 +74,14 @@ def claim_due(connection: Connection, worker_id: str, *, limit: int, lease_s: fl
             deadline_ms=now_ms() + int(deadline_s * 1000),
         )
     )
-    claimed = (
-        select(jobs.c.id, jobs.c.fence, jobs.c.attempt, jobs.c.crash_count, scans.c.content_sha256, scans.c.size_bytes)
-        .join(scans, scans.c.id == jobs.c.scan_id)
-        .where(jobs.c.id.in_(ids))
-        .order_by(jobs.c.id)
-    )
-    claims = [Claim(*row) for row in connection.execute(claimed)]
     fences = {claim.job_id: claim.fence for claim in claims}
     record(connection, fences, (Status.QUEUED, Status.RUNNING), actor=worker_id, reason="claimed")
+    return claims
+
+
+def up_to_a_volume(claims: list[Claim]) -> list[Claim]:
+    """Return the first claims, up to and with the first volume."""
+    for count, claim in enumerate(claims, 1):
+        if claim.is_volume:
+            return claims[:count]
     return claims

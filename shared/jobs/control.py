@@ -6,7 +6,7 @@ from shared.database import now_ms
 from shared.errors import Conflict, NotFound
 from shared.jobs.events import record
 from shared.jobs.states import TERMINAL, Status
-from shared.tables import artifacts, jobs, lesions, results
+from shared.tables import artifacts, jobs, lesions, results, slices
 
 RETRYABLE = (Status.FAILED, Status.DEAD, Status.CANCELLED)
 
@@ -122,5 +122,5 @@ def delete_job(connection: Connection, user_id: str, job_id: str) -> None:
 
 def drop_result(connection: Connection, job_id: str) -> None:
     """Remove everything an analysis left behind."""
-    for table in (artifacts, lesions, results):
+    for table in (slices, artifacts, lesions, results):
         connection.execute(delete(table).where(table.c.job_id == job_id))

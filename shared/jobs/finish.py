@@ -11,7 +11,7 @@ from shared.jobs.claim import Claim
 from shared.jobs.events import record
 from shared.jobs.lease import owned_by
 from shared.jobs.states import Status
-from shared.tables import artifacts, jobs, lesions, results
+from shared.tables import artifacts, jobs, lesions, results, slices
 
 MAX_BACKOFF_S = 300.0
 FREED: dict[str, Any] = {"phase": None, "worker_id": None, "lease_until_ms": None, "deadline_ms": None}
@@ -25,6 +25,7 @@ class Outcome:
     result: dict[str, Any]
     lesions: list[dict[str, Any]] = field(default_factory=list)
     artifacts: list[dict[str, Any]] = field(default_factory=list)
+    slices: list[dict[str, Any]] = field(default_factory=list)
 
 
 def succeed(connection: Connection, claim: Claim, outcome: Outcome, *, actor: str) -> bool:
@@ -47,7 +48,11 @@ def succeed(connection: Connection, claim: Claim, outcome: Outcome, *, actor: st
     owner = {"job_id": claim.job_id}
     provenance = {"fence": claim.fence, "attempt": claim.attempt, "worker_id": actor}
     connection.execute(INSERT_RESULT, owner | provenance | outcome.result)
-    for table, rows in ((lesions, outcome.lesions), (artifacts, outcome.artifacts)):
+    for table, rows in (
+        (lesions, outcome.lesions),
+        (artifacts, outcome.artifacts),
+        (slices, outcome.slices),
+    ):
         if rows:
             connection.execute(insert(table), [owner | row for row in rows])
     change = (Status.RUNNING, Status.SUCCEEDED)

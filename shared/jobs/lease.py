@@ -37,13 +37,12 @@ def beat(connection: Connection, claims: list[Claim], *, lease_s: float) -> Beat
     return Beat(frozenset(owned), frozenset(connection.execute(wanted).scalars()))
 
 
-def show_phase(connection: Connection, claims: list[Claim], phase: Phase) -> None:
-    """Let watchers see what running jobs are doing."""
+def show_phase(connection: Connection, claims: list[Claim], phase: Phase, percent: int | None = None) -> None:
+    """Let watchers see what running jobs are doing, and how far they are; None: at the phase's beginning."""
+    shown = PHASE_PERCENT[phase] if percent is None else percent
     for claim in claims:
         connection.execute(
-            update(jobs)
-            .where(owned_by(claim))
-            .values(phase=phase, progress_percent=PHASE_PERCENT[phase], version=jobs.c.version + 1)
+            update(jobs).where(owned_by(claim)).values(phase=phase, progress_percent=shown, version=jobs.c.version + 1)
         )
 
 

@@ -25,7 +25,7 @@ class Phase(StrEnum):
 ACTIVE = (Status.QUEUED, Status.RUNNING)
 TERMINAL = (Status.SUCCEEDED, Status.FAILED, Status.DEAD, Status.CANCELLED)
 
-# Per cent shown while a phase runs; inference is by far the longest.
+# Per cent shown when a phase begins; inference is by far the longest.
 PHASE_PERCENT = {Phase.DECODING: 10, Phase.INFERRING: 40, Phase.MEASURING: 80}
 
 ALLOWED: frozenset[tuple[Status | None, Status]] = frozenset(
