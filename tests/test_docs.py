@@ -50,7 +50,13 @@ def test_make_alone_lists_every_chore() -> None:
 
 def test_every_code_the_api_can_answer_is_documented() -> None:
     folders = [path for folder in ("shared", "models", "worker", "web/api") for path in (ROOT / folder).rglob("*.py")]
-    files = [*folders, *(ROOT / "web" / name for name in ("intake.py", "scan_header.py", "queries.py"))]
+    files = [
+        *folders,
+        *(
+            ROOT / "web" / name
+            for name in ("intake.py", "scan_header.py", "nifti_header.py", "nifti_clean.py", "queries.py")
+        ),
+    ]
     source = "\n".join(path.read_text() for path in files)
     codes = set(re.findall(r'InvalidScan\(\s*"([a-z_]+)"', source))
     codes |= set(re.findall(r'\bcode="([a-z_]+)"', source))

@@ -5,22 +5,28 @@ import os
 import re
 import unicodedata
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import BinaryIO
 
 from flask import current_app
 from sqlalchemy import Connection
 
 from shared.audit import Act
-from shared.errors import BadUpload, Invalid, ScanRefused
+from shared.errors import BadUpload, Invalid, ScanRefused, ScanTooLarge
+from shared.jobs.claim import VOLUME_FORMATS
 from shared.jobs.submit import StoredScan, Submission, check_quota, submit
+from shared.settings import MIB, Settings
 from web.audit_trail import note
 from web.context import Context
+from web.nifti_clean import cleaned_nifti
 from web.request_log import request_id
 from web.scan_header import check_header
 
 logger = logging.getLogger(__name__)
 
 MAX_LABEL_LENGTH = 80
+# No slice that can be decoded needs more; DICOM slices are rewritten in memory.
+MAX_SLICE_BYTES = 64 * MIB
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,64}")
 
 
@@ -76,7 +82,7 @@ def receive(
 
 
 def store_all(context: Context, streams: Sequence[BinaryIO], formats: list[str]) -> list[StoredScan]:
-    """Store every file durably, DICOM files without patient data.
+    """Store every file durably, DICOM and NIfTI files without patient data.
 
     Raises:
         ScanRefused: one has too many bytes, or breaks the DICOM standard.
@@ -84,17 +90,43 @@ def store_all(context: Context, streams: Sequence[BinaryIO], formats: list[str])
     stored = []
     for index, (stream, form) in enumerate(zip(streams, formats, strict=True)):
         try:
-            if form == "dicom" and context.settings.deidentify_dicom:
-                # Here and not above: pydicom takes a third of the web server's memory, and many serve no DICOM.
-                from web.deidentify import deidentified
-
-                stream = deidentified(stream, key=str(current_app.config["SECRET_KEY"]))
-            kept = context.storage.put(stream, limit_bytes=context.settings.max_upload_bytes)
+            limit_bytes = context.settings.max_upload_bytes
+            if form not in VOLUME_FORMATS:
+                limit_bytes = min(limit_bytes, MAX_SLICE_BYTES)
+            check_length(stream, limit_bytes)
+            with impersonal(context.settings, stream, form) as harmless:
+                kept = context.storage.put(harmless, limit_bytes=limit_bytes)
         except ScanRefused as error:
             error.index = index
             raise
         stored.append(StoredScan(kept.sha256, kept.size_bytes, form))
     return stored
+
+
+def impersonal(settings: Settings, stream: BinaryIO, form: str) -> AbstractContextManager[BinaryIO]:
+    """Return a file as it is to be stored, without what tells of a person.
+
+    Raises:
+        UnreadableScan: it breaks its standard, or its own promise.
+    """
+    if form == "nifti":
+        return cleaned_nifti(stream)
+    if form == "dicom" and settings.deidentify_dicom:
+        # Here and not above: pydicom takes a third of the web server's memory, and many serve no DICOM.
+        from web.deidentify import deidentified
+
+        return closing(deidentified(stream, key=str(current_app.config["SECRET_KEY"])))
+    return nullcontext(stream)
+
+
+def check_length(stream: BinaryIO, limit_bytes: int) -> None:
+    """Refuse a file before it is worked on.
+
+    Raises:
+        ScanTooLarge: it has too many bytes.
+    """
+    if size_bytes(stream) > limit_bytes:
+        raise ScanTooLarge(f"A scan may have at most {limit_bytes:,} bytes.", limit_bytes=limit_bytes)
 
 
 def size_bytes(stream: BinaryIO) -> int:

@@ -8,11 +8,13 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, select
 from shared.errors import NotFound
 from shared.identifiers import is_id
 from shared.jobs.states import Status
-from shared.tables import artifacts, jobs, results, scans, submissions
+from shared.tables import artifacts, jobs, results, scans, slices, submissions
 
 MAX_PAGE = 100
 # Further back in the queue than this, the exact place is not worth the counting.
 MAX_POSITION = 1000
+# Beyond it no database need look, nor could each of them.
+MAX_SLICE_NUMBER = 2000
 
 SUMMARY = (
     jobs.c.id, jobs.c.status, jobs.c.phase, jobs.c.progress_percent, jobs.c.attempt, jobs.c.version,
@@ -20,10 +22,11 @@ SUMMARY = (
     jobs.c.finished_ms, jobs.c.submission_id, jobs.c.submission_index, submissions.c.scan_count,
     scans.c.label, scans.c.format, scans.c.size_bytes, scans.c.content_sha256,
     results.c.tumor_detected, results.c.confidence, results.c.stage, results.c.stage_rule,
-    results.c.affected_percent, results.c.lesion_count,
+    results.c.affected_percent, results.c.lesion_count, results.c.scope, results.c.slice_count,
 )  # fmt: skip
 WHOLE = (
-    *SUMMARY, results.c.liver_area_px, results.c.tumor_area_px, results.c.model_name, results.c.model_version,
+    *SUMMARY, results.c.liver_area_px, results.c.tumor_area_px, results.c.liver_volume_ml, results.c.tumor_volume_ml,
+    results.c.model_name, results.c.model_version,
     results.c.model_sha256, results.c.code_version, results.c.input_sha256, results.c.mask_sha256, results.c.report,
 )  # fmt: skip
 STATUS = (jobs.c.id, jobs.c.status, jobs.c.phase, jobs.c.progress_percent, jobs.c.cancel_requested_ms)
@@ -147,4 +150,21 @@ def find_artifact(connection: Connection, user_id: str, job_id: str, kind: str) 
     row = connection.execute(query).first() if is_id(job_id) else None
     if row is None:
         raise NotFound("There is no such picture.")
+    return row
+
+
+def find_slice(connection: Connection, user_id: str, job_id: str, number: int) -> Row:
+    """Return preview and mask of a volume's slice, counted from 1.
+
+    Raises:
+        NotFound: no such job of this user, it is no volume, or has no such slice.
+    """
+    query = (
+        select(slices.c.preview, slices.c.mask)
+        .join(jobs, jobs.c.id == slices.c.job_id)
+        .where(jobs.c.id == job_id, jobs.c.user_id == user_id, jobs.c.deleted_ms.is_(None), slices.c.number == number)
+    )
+    row = connection.execute(query).first() if is_id(job_id) and number <= MAX_SLICE_NUMBER else None
+    if row is None:
+        raise NotFound("There is no such slice.")
     return row

@@ -8,6 +8,7 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from shared.errors import BadUpload, ScanRefused, UnreadableScan, UnsupportedType
+from web.nifti_header import check_nifti, is_nifti, unpacked_start
 
 PICTURES = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 MIN_SIDE_PX = 64
@@ -38,6 +39,9 @@ def check_header(stream: BinaryIO) -> str:
     if start[PREAMBLE_BYTES : PREAMBLE_BYTES + 4] == b"DICM":
         check_dicom(start)
         return "dicom"
+    if is_nifti(header := unpacked_start(start)):
+        check_nifti(header)
+        return "nifti"
     try:
         return check_picture(stream)
     finally:
@@ -86,7 +90,8 @@ def check_picture(stream: BinaryIO) -> str:
         raise UnreadableScan("The picture has too many pixels.", code="image_too_large") from error
     except UnidentifiedImageError as error:
         raise UnsupportedType(
-            "This is not a scan we can read; please send PNG, JPEG, BMP, TIFF, WebP or a CT slice in DICOM."
+            "This is not a scan we can read; please send PNG, JPEG, BMP, TIFF, WebP, a CT slice in DICOM or a CT "
+            "volume in NIfTI."
         ) from error
     except Exception as error:
         # Pillow lets many kinds of exception out for damaged headers.

@@ -7,11 +7,12 @@ from typing import Any
 
 import cv2
 import pytest
-from selenium.webdriver import Chrome, Keys
+from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from models.phantom import draw_phantom
+from models.phantom_volume import draw_volume, to_nifti
 
 pytestmark = [pytest.mark.e2e, pytest.mark.system]
 
@@ -131,6 +132,41 @@ def test_an_open_job_page_turns_into_its_result(browser: Chrome, running_system:
     assert until(browser, lambda b: text_of(b, "#finding-head")) == "Tumor found"
     one(browser, "#viewer[data-ready]")
     assert text_of(browser, "h1").startswith("live")
+    assert complaints(browser) == []
+
+
+def test_a_volume_is_scrolled_by_slider_key_row_and_strip(browser: Chrome, running_system: Any, tmp_path: Path) -> None:
+    path = tmp_path / "phantom.nii.gz"
+    path.write_bytes(to_nifti(draw_volume(1, side=192, slice_count=24, radii_mm=(20.0, 12.0))))
+    log_in(browser, running_system.url, running_system.admin_name, running_system.admin_password)
+    browser.get(f"{running_system.url}/upload")
+    one(browser, "#scan").send_keys(str(path))
+    one(browser, "#files a").click()
+    assert until(browser, lambda b: text_of(b, "#finding-head")) == "Tumor found"
+    viewer = one(browser, "#viewer[data-ready]")
+    shown = int(viewer.get_attribute("data-slice"))
+    assert text_of(browser, "#slices output") == f"Slice {shown} of 24"
+    assert browser.execute_script(COUNT_COLOURED, "overlay") > 100
+
+    def see(number: int) -> None:
+        until(browser, lambda _: viewer.get_attribute("data-slice") == str(number))
+        assert text_of(browser, "#slices output") == f"Slice {number} of 24"
+
+    canvas = one(browser, "[data-pane=overlay] canvas")
+    canvas.send_keys(Keys.PAGE_UP)
+    see(shown + 1)
+    canvas.send_keys(Keys.HOME)
+    see(1)
+    assert browser.execute_script(COUNT_COLOURED, "overlay") == 0
+    one(browser, "[name=slice]").send_keys(Keys.ARROW_RIGHT)
+    see(2)
+    row = one(browser, "tr[data-lesion='2']")
+    row.send_keys(Keys.ENTER)
+    see(int(row.find_element(By.CSS_SELECTOR, "[data-name=Slice]").get_attribute("data-value")))
+    assert browser.execute_script(COUNT_COLOURED, "overlay") > 100
+    strip = one(browser, "#slices svg")
+    ActionChains(browser).move_to_element_with_offset(strip, round(-0.27 * strip.size["width"]), 0).click().perform()
+    see(6)
     assert complaints(browser) == []
 
 

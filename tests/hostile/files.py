@@ -144,15 +144,28 @@ def dicom_with_huge_private_element() -> bytes:
     return dicom().replace(b"\x28\0\x02\0US", element + b"\x28\0\x02\0US", 1)
 
 
-def nifti(*, dims: tuple[int, ...] = (3, 64, 64, 4), datatype: int = 4, data: bytes = b"", slope: float = 1.0) -> bytes:
+def nifti(
+    *, dims: tuple[int, ...] = (3, 64, 64, 4), datatype: int = 4, data: bytes = b"", slope: float = 1.0,
+    offset: float = 352.0, codes: tuple[int, int] = (0, 1), step_mm: float = 0.8,
+) -> bytes:  # fmt: skip
     """A NIfTI-1 header, as it says and with as much data as given."""
     header = bytearray(352)
     struct.pack_into("<i", header, 0, 348)
     struct.pack_into("<8h", header, 40, *(*dims, *([1] * (8 - len(dims)))))
     struct.pack_into("<hh", header, 70, datatype, 16)
-    struct.pack_into("<fff", header, 108, 352.0, slope, 0.0)
+    struct.pack_into("<fff", header, 108, offset, slope, 0.0)
+    header[148:158] = b"ZZPHI^TEST"
+    struct.pack_into("<hh", header, 252, *codes)
+    struct.pack_into("<12f", header, 280, -step_mm, 0, 0, 0, 0, -0.8, 0, 0, 0, 0, 5, 0)
     header[344:348] = b"n+1\0"
     return bytes(header) + data
+
+
+def oblique_nifti() -> bytes:
+    """A NIfTI-1 volume whose slices are tilted by twenty degrees."""
+    content = bytearray(nifti(data=bytes(range(256)) * 128))
+    struct.pack_into("<12f", content, 280, -1, 0, 0, 0, 0, -0.94, 0.34, 0, 0, 0.34, 0.94, 0)
+    return bytes(content)
 
 
 def zipped(*names: str, content: bytes = b"x") -> bytes:

@@ -7,6 +7,7 @@ import numpy as np
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from models.phantom import draw_phantom
+from models.phantom_volume import draw_volume, to_nifti
 from tests.hostile import files
 from tests.hostile.files import dicom, encoded, good_png, png_of_size, setter, without
 
@@ -44,6 +45,7 @@ def taken(number: int, name: str, content: bytes) -> Upload:
 
 BLACK, WHITE = np.zeros((256, 256), np.uint8), np.full((256, 256), 255, np.uint8)
 NOT_TAKEN = (415, "unsupported_type")
+BAD_NIFTI = (422, "invalid_nifti")
 
 UPLOADS = [
     refused(3, "empty", b"", 400, "file_empty"),
@@ -109,14 +111,34 @@ UPLOADS = [
     taken(39, "dicom-without-spacing", dicom(without("PixelSpacing"))),
     failed(39, "dicom-spacing-zero", dicom(setter(PixelSpacing=[0, 0])), "invalid_dicom"),
     failed(39, "dicom-spacing-negative", dicom(setter(PixelSpacing=[-1, 1])), "invalid_dicom"),
-    # Not taken yet: refused as what they are, and ready for the day they are taken.
-    refused(40, "nifti-of-lies", files.nifti(dims=(3, 32767, 32767, 32767)), *NOT_TAKEN),
-    refused(41, "nifti-truncated", files.nifti(dims=(3, 512, 512, 512), data=b"\0" * 128), *NOT_TAKEN),
-    refused(42, "nifti-gz-bomb", gzip.compress(files.nifti() + b"\0" * 30_000_000), *NOT_TAKEN),
-    refused(43, "nifti-gz-cut", gzip.compress(files.nifti(data=b"\1" * 32768))[:-20], *NOT_TAKEN),
-    refused(44, "nifti-negative-size", files.nifti(dims=(3, -1, 64, 4)), *NOT_TAKEN),
-    refused(44, "nifti-complex", files.nifti(datatype=32), *NOT_TAKEN),
-    refused(44, "nifti-slope-nan", files.nifti(slope=float("nan")), *NOT_TAKEN),
+    taken(39, "nifti", to_nifti(draw_volume(1, side=128, slice_count=8))),
+    refused(40, "nifti-of-lies", files.nifti(dims=(3, 32767, 32767, 32767)), 422, "image_too_large"),
+    refused(40, "nifti-of-many-voxels", files.nifti(dims=(3, 1024, 1024, 300)), 422, "image_too_large"),
+    refused(40, "nifti-of-wide-voxels", files.nifti(dims=(3, 512, 512, 1000), datatype=64), 422, "too_large_unpacked"),
+    refused(41, "nifti-truncated", files.nifti(dims=(3, 512, 512, 512), data=b"\0" * 128), 422, "truncated"),
+    refused(41, "nifti-with-more-than-it-says", files.nifti(data=b"\1" * 32769), 422, "too_large_unpacked"),
+    refused(42, "nifti-gz-bomb", gzip.compress(files.nifti() + b"\0" * 300_000_000), 422, "too_large_unpacked"),
+    refused(43, "nifti-gz-cut", gzip.compress(files.nifti(data=b"\1" * 32768))[:-20], 422, "truncated"),
+    refused(43, "nifti-gz-and-junk", gzip.compress(files.nifti(data=b"\1" * 32768)) + b"junk", 422, "truncated"),
+    failed(43, "nifti-gz-in-two-parts", gzip.compress(files.nifti()) + gzip.compress(b"\1" * 32768), "no_content"),
+    refused(43, "nifti-gz-of-something-else", gzip.compress(b"patient list\n" * 100), *NOT_TAKEN),
+    refused(44, "nifti-negative-size", files.nifti(dims=(3, -1, 64, 4)), *BAD_NIFTI),
+    refused(44, "nifti-of-no-dimension", files.nifti(dims=(0, 64, 64, 4)), *BAD_NIFTI),
+    refused(44, "nifti-of-seven-dimensions", files.nifti(dims=(7, 64, 64, 4)), *BAD_NIFTI),
+    refused(44, "nifti-of-two-volumes", files.nifti(dims=(4, 64, 64, 4, 2)), 415, "unsupported_multiframe"),
+    refused(44, "nifti-small", files.nifti(dims=(3, 32, 64, 4)), 422, "image_too_small"),
+    refused(44, "nifti-complex", files.nifti(datatype=32), *BAD_NIFTI),
+    refused(44, "nifti-of-colours", files.nifti(datatype=128), *BAD_NIFTI),
+    refused(44, "nifti-of-128-bits", files.nifti(datatype=1536), *BAD_NIFTI),
+    refused(44, "nifti-slope-nan", files.nifti(slope=float("nan")), *BAD_NIFTI),
+    refused(44, "nifti-offset-huge", files.nifti(offset=1e30), *BAD_NIFTI),
+    refused(44, "nifti-offset-within-its-header", files.nifti(offset=300), *BAD_NIFTI),
+    refused(44, "nifti-without-orientation", files.nifti(codes=(0, 0)), *BAD_NIFTI),
+    refused(44, "nifti-orientation-nan", files.nifti(step_mm=float("nan")), *BAD_NIFTI),
+    refused(44, "nifti-voxels-without-width", files.nifti(step_mm=0), *BAD_NIFTI),
+    refused(44, "nifti-half", files.nifti().replace(b"n+1\0", b"ni1\0"), *BAD_NIFTI),
+    failed(44, "nifti-black", files.nifti(data=b"\0" * 32768), "no_content"),
+    failed(44, "nifti-oblique", files.oblique_nifti(), "oblique"),
     refused(45, "zip-bomb", files.zipped("a.dcm", content=b"\0" * 30_000_000), *NOT_TAKEN),
     refused(45, "zip-slip", files.zipped("../../etc/passwd"), *NOT_TAKEN),
     refused(45, "zip-in-zip", files.zipped("a.zip", content=files.zipped("b")), *NOT_TAKEN),

@@ -52,13 +52,16 @@ def count(context: Context, table) -> int:
         return connection.execute(select(func.count()).select_from(table)).scalar_one()
 
 
+SLICES = [{"number": 1, "preview": b"picture", "mask": b"picture"}]
+
+
 def finish_next(context: Context, *, error: str | None = None) -> None:
     def work(connection) -> None:
         (claim,) = claim_due(connection, "w", limit=1, lease_s=30, deadline_s=60)
         if error:
             fail(connection, claim, code=error, detail="It cannot be read.", actor="w")
         else:
-            assert succeed(connection, claim, Outcome(RESULT, artifacts=PICTURES), actor="w")
+            assert succeed(connection, claim, Outcome(RESULT, artifacts=PICTURES, slices=SLICES), actor="w")
 
     context.database.run(work)
 
@@ -303,14 +306,16 @@ def test_no_address_with_an_id_shows_another_users_job(
         if "job_id" not in rule.arguments or not rule.rule.startswith("/api/"):
             continue
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
-            foreign = client.open(rule.rule.replace("<job_id>", job_id), method=method, headers=bob)
-            unknown = client.open(rule.rule.replace("<job_id>", new_id()), method=method, headers=bob)
+            path = rule.rule.replace("<number>", "1")
+            foreign = client.open(path.replace("<job_id>", job_id), method=method, headers=bob)
+            unknown = client.open(path.replace("<job_id>", new_id()), method=method, headers=bob)
             assert (foreign.status_code, unknown.status_code) == (404, 404), rule.rule
             assert foreign.json["detail"] == unknown.json["detail"]
             walked += 1
-    assert walked >= 11
+    assert walked >= 14
     # The test would prove little if the owner saw nothing either.
-    assert client.get(f"/api/v1/jobs/{job_id}/mask.png", headers=ann).data == b"picture"
+    for name in ("mask.png", "slices/1/mask.png", "slices/1/preview.jpg"):
+        assert client.get(f"/api/v1/jobs/{job_id}/{name}", headers=ann).data == b"picture"
     assert client.get("/api/v1/jobs", headers=bob).json["jobs"] == []
     assert client.get(f"/api/v1/jobs?ids={job_id}", headers=bob).json["jobs"] == []
     assert client.get(f"/api/v1/jobs/status?ids={job_id}", headers=bob).json["jobs"] == []

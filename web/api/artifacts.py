@@ -1,5 +1,6 @@
 """The pictures of a result, and the scan as it is stored."""
 
+import hashlib
 import io
 from collections.abc import Callable
 from typing import cast
@@ -16,13 +17,14 @@ from web.api.schemas import ProblemSchema
 from web.audit_trail import note_look
 from web.context import current
 from web.overlay import draw_overlay
-from web.queries import find_artifact, find_job
+from web.queries import find_artifact, find_job, find_slice
 
 blueprint = Blueprint("artifacts", __name__, description="Pictures")
 
 # Content never changes under its digest, but only its owner may see it.
 CACHE = "private, max-age=86400"
 NOT_INLINE = "default-src 'none'; sandbox"
+ENDINGS = {"nifti": "nii.gz", "dicom_series": "zip"}
 
 
 def picture_view(file_name: str, media_type: str) -> Callable[[View], View]:
@@ -68,16 +70,36 @@ def uncertainty(job_id: str) -> ResponseReturnValue:
     return stored("uncertainty", job_id)
 
 
+@picture_view("mask.nii.gz", "application/gzip")
+def mask_nifti(job_id: str) -> ResponseReturnValue:
+    """The mask of a volume on the file's own grid, as NIfTI: 0 background, 128 liver, 255 tumor."""
+    return stored("mask_nifti", job_id)
+
+
+@picture_view("slices/<number>/preview.jpg", "image/jpeg")
+def slice_preview(job_id: str, number: str) -> ResponseReturnValue:
+    """A slice of a volume to look at, counted from 1, from inferior to superior; at most 512 px."""
+    return picture_of_slice(job_id, number, "preview", "image/jpeg")
+
+
+@picture_view("slices/<number>/mask.png", "image/png")
+def slice_mask(job_id: str, number: str) -> ResponseReturnValue:
+    """The mask of a slice of a volume, turned as its preview, in its own size: 0 background, 128 liver, 255 tumor."""
+    return picture_of_slice(job_id, number, "mask", "image/png")
+
+
 @picture_view("overlay.png", "image/png")
 def overlay(job_id: str) -> ResponseReturnValue:
-    """The scan with liver, tumors and lesion boxes drawn over it, at most 1024 px."""
+    """The scan, or the slice of a volume that is shown, with liver, tumors and lesion boxes; at most 1024 px."""
     user_id = caller().user_id
     with current().database.read() as connection:
         row = find_job(connection, user_id, job_id)
         base = find_artifact(connection, user_id, job_id, "preview")
         marks = find_artifact(connection, user_id, job_id, "mask")
     note_look(Act.DOWNLOAD, user_id=user_id, job_id=row.id)
-    drawn = draw_overlay(base.content, marks.content, [lesion["bbox"] for lesion in row.report["lesions"]])
+    shown = row.report.get("shown_slice")
+    boxes = [lesion["bbox"] for lesion in row.report["lesions"] if lesion.get("slice") == shown]
+    drawn = draw_overlay(base.content, marks.content, boxes)
     return picture(drawn, "image/png", f"overlay-{marks.content_sha256}")
 
 
@@ -94,7 +116,7 @@ def original(job_id: str) -> ResponseReturnValue:
     note_look(Act.DOWNLOAD, user_id=caller().user_id, job_id=row.id)
     response = Response(io.BytesIO(content), mimetype="application/octet-stream", direct_passthrough=True)
     response.content_length = len(content)
-    response.headers["Content-Disposition"] = f'attachment; filename="{row.id}.{row.format}"'
+    response.headers["Content-Disposition"] = f'attachment; filename="{row.id}.{ENDINGS.get(row.format, row.format)}"'
     response.headers["Content-Security-Policy"] = NOT_INLINE
     return response
 
@@ -107,6 +129,16 @@ def stored(kind: str, job_id: str) -> ResponseReturnValue:
     if kind != "thumbnail":
         note_look(Act.VIEW, user_id=caller().user_id, job_id=job_id)
     return picture(row.content, row.media_type, row.content_sha256)
+
+
+def picture_of_slice(job_id: str, number: str, column: str, media_type: str) -> ResponseReturnValue:
+    """Answer with a picture of one slice of a volume."""
+    wanted = int(number) if number.isascii() and number.isdecimal() else 0
+    with current().database.read() as connection:
+        row = find_slice(connection, caller().user_id, job_id, wanted)
+    note_look(Act.VIEW, user_id=caller().user_id, job_id=job_id)
+    content: bytes = getattr(row, column)
+    return picture(content, media_type, hashlib.sha256(content).hexdigest())
 
 
 def picture(content: bytes, media_type: str, etag: str) -> ResponseReturnValue:

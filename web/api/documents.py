@@ -10,9 +10,15 @@ from sqlalchemy import Row
 from shared.intended_use import INTENDED_USE
 from shared.jobs.states import Status
 
-SUMMARY_COLUMNS = ("tumor_detected", "confidence", "stage", "stage_rule", "affected_percent", "lesion_count")
-WHOLE_COLUMNS = ("liver_area_px", "tumor_area_px", "code_version", "input_sha256", "mask_sha256")
+SUMMARY_COLUMNS = (
+    "tumor_detected", "confidence", "stage", "stage_rule", "affected_percent", "lesion_count", "scope", "slice_count",
+)  # fmt: skip
+WHOLE_COLUMNS = (
+    "liver_area_px", "tumor_area_px", "liver_volume_ml", "tumor_volume_ml", "code_version", "input_sha256",
+    "mask_sha256",
+)  # fmt: skip
 PICTURES = ("mask", "overlay", "preview", "thumbnail", "probability", "uncertainty")
+PICTURES_OF_VOLUME = ("mask", "overlay", "preview", "thumbnail", "mask_nifti")
 ENDPOINTS = {
     "self": "jobs.read",
     "page": "pages.job",
@@ -21,7 +27,7 @@ ENDPOINTS = {
     "retry": "job_actions.retry_job",
 }
 PLAIN = tuple(ENDPOINTS)
-PICTURED = (*PLAIN, *PICTURES)
+PICTURED = {"slice": (*PLAIN, *PICTURES), "volume": (*PLAIN, *PICTURES_OF_VOLUME)}
 SOME_ID = "0" * 26
 
 
@@ -78,7 +84,7 @@ def result_whole(row: Row) -> dict[str, Any] | None:
 
 def links(row: Row) -> dict[str, str]:
     """Return where to go from a job."""
-    pattern = PICTURED if row.status == Status.SUCCEEDED else PLAIN
+    pattern = PICTURED[row.scope] if row.status == Status.SUCCEEDED else PLAIN
     return {name: url.replace(SOME_ID, row.id) for name, url in link_patterns(request.script_root, pattern).items()}
 
 

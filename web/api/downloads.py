@@ -21,10 +21,11 @@ blueprint = Blueprint("downloads", __name__, description="Results to take away")
 
 JOB_COLUMNS = (
     "tumor_detected", "confidence", "stage", "stage_rule", "affected_percent", "lesion_count", "liver_area_px",
-    "tumor_area_px", "liver_area_mm2", "tumor_area_mm2",
+    "tumor_area_px", "liver_area_mm2", "tumor_area_mm2", "scope", "slice_count", "liver_volume_ml", "tumor_volume_ml",
 )  # fmt: skip
 LESION_COLUMNS = (
     "area_px", "area_mm2", "longest_diameter_px", "short_axis_px", "longest_diameter_mm", "short_axis_mm", "confidence",
+    "slice", "first_slice", "last_slice", "volume_ml",
 )  # fmt: skip
 BOX_COLUMNS = ("x_px", "y_px", "width_px", "height_px")
 # A cell that begins so is a formula to a spreadsheet.
@@ -80,7 +81,7 @@ def table(row: Row) -> str:
     start = [row.id, harmless(row.label or ""), iso(row.finished_ms), *(result[name] for name in JOB_COLUMNS)]
     start.append(row.model_sha256)
     for lesion in result["lesions"] or [None]:
-        cells = [lesion["id"], *lesion["bbox"], *(lesion[name] for name in LESION_COLUMNS)] if lesion else []
+        cells = [lesion["id"], *lesion["bbox"], *(lesion.get(name) for name in LESION_COLUMNS)] if lesion else []
         writer.writerow([*start, *cells])
     return out.getvalue()
 

@@ -1,6 +1,6 @@
 """`POST /api/v1/jobs`: scans become jobs."""
 
-import io
+from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, cast
 
 from flask import Response, jsonify, request, url_for
@@ -9,6 +9,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from shared.errors import BadUpload, Invalid, ScanTooLarge
 from shared.settings import MIB, Settings
+from shared.storage import CHUNK_BYTES
 from web.api.documents import job_summary
 from web.api.identity import caller, requires_caller
 from web.api.schemas import AcceptedSchema, ProblemSchema
@@ -21,7 +22,12 @@ blueprint = Blueprint("job_submit", __name__, description="Submit scans")
 FIELD = "scan"
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 BINARY = {"schema": {"type": "string", "format": "binary"}}
-RAW_TYPES = ("image/png", "image/jpeg", "image/bmp", "image/tiff", "image/webp", "application/dicom")
+RAW_TYPES = (
+    "image/png", "image/jpeg", "image/bmp", "image/tiff", "image/webp", "application/dicom", "application/gzip",
+    "application/octet-stream",
+)  # fmt: skip
+# What is longer goes to the disk while it comes in.
+IN_MEMORY_BYTES = 1024 * 1024
 MULTIPART = {
     "schema": {
         "type": "object",
@@ -57,14 +63,14 @@ LABEL = {"name": "label", "in": "query", "schema": {"type": "string"}, "descript
 def submit_scans() -> Response:
     """Submit one scan or several; each becomes a job."""
     context = current()
-    streams = read_streams(context.settings)
-    submission = receive(
-        context,
-        streams,
-        user_id=caller().user_id,
-        label=request.form.get("label") or request.args.get("label"),
-        idempotency_key=request.headers.get("Idempotency-Key"),
-    )
+    with SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as body:
+        submission = receive(
+            context,
+            read_streams(context.settings, cast(BinaryIO, body)),
+            user_id=caller().user_id,
+            label=request.form.get("label") or request.args.get("label"),
+            idempotency_key=request.headers.get("Idempotency-Key"),
+        )
     with context.database.read() as connection:
         rows = {row.id: row for row in find_jobs(connection, caller().user_id, list(submission.job_ids))}
     made = [job_summary(rows[job_id]) for job_id in submission.job_ids if job_id in rows]
@@ -78,26 +84,39 @@ def submit_scans() -> Response:
     return response
 
 
-def read_streams(settings: Settings) -> list[BinaryIO]:
+def read_streams(settings: Settings, body: BinaryIO) -> list[BinaryIO]:
     """Return the scans of this request, from a form or the raw body, without ever holding more than allowed.
+
+    Args:
+        settings: how much that is.
+        body: takes a raw body.
 
     Raises:
         BadUpload: a form that cannot be read, or has no boundary.
         ScanTooLarge: the body is larger than any upload may be.
         Invalid: a field that is not known.
     """
-    # The sum of many scans may be large; each is bounded by itself while it is stored.
-    request.max_content_length = settings.max_upload_bytes * 4 + MIB
     try:
         if request.mimetype in FORMS:
+            # The sum of many scans may be large; each is bounded by itself before it is stored.
+            request.max_content_length = settings.max_upload_bytes * 4 + MIB
             return read_form()
-        content = request.get_data(cache=False)
-        if request.content_length is not None and len(content) < request.content_length:
-            raise BadUpload("The upload is cut short; please send it again.", code="bad_upload")
+        request.max_content_length = settings.max_upload_bytes
+        return read_body(body)
     except RequestEntityTooLarge as error:
         limit = settings.max_upload_bytes
         raise ScanTooLarge(f"A scan may have at most {limit:,} bytes.", limit_bytes=limit) from error
-    return [io.BytesIO(content)] if content else []
+
+
+def read_body(body: BinaryIO) -> list[BinaryIO]:
+    """Return the raw body as the one file it is, or none."""
+    size_bytes = 0
+    while piece := request.stream.read(CHUNK_BYTES):
+        size_bytes += body.write(piece)
+    if request.content_length is not None and size_bytes < request.content_length:
+        raise BadUpload("The upload is cut short; please send it again.", code="bad_upload")
+    body.seek(0)
+    return [body] if size_bytes else []
 
 
 def read_form() -> list[BinaryIO]:

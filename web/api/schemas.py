@@ -27,7 +27,10 @@ class JobErrorSchema(Schema):
 
 
 class LesionSchema(Schema):
-    """One connected part of the tumor. Lengths in mm are null where the file gives no pixel spacing."""
+    """One connected part of the tumor. Lengths in mm are null where the file gives no pixel spacing.
+
+    Of a volume, box, area, centre and diameters are those of the slice where it is longest.
+    """
 
     id = fields.Integer(required=True)
     bbox = fields.List(fields.Integer(), required=True, metadata={"description": "x, y, width, height in px"})
@@ -39,6 +42,11 @@ class LesionSchema(Schema):
     longest_diameter_mm = fields.Float(required=True, allow_none=True)
     short_axis_mm = fields.Float(required=True, allow_none=True)
     confidence = fields.Float(required=True)
+    slice = fields.Integer(metadata={"description": "of a volume: where it is longest, counted from 1"})
+    first_slice = fields.Integer()
+    last_slice = fields.Integer()
+    voxels = fields.Integer()
+    volume_ml = fields.Float(allow_none=True)
 
 
 class ModelSchema(Schema):
@@ -58,10 +66,12 @@ class ResultSummarySchema(Schema):
     stage_rule = fields.String(required=True)
     affected_percent = fields.Float(required=True, allow_none=True)
     lesion_count = fields.Integer(required=True)
+    scope = fields.String(required=True, validate=validate.OneOf(["slice", "volume"]))
+    slice_count = fields.Integer(required=True)
 
 
 class ResultSchema(ResultSummarySchema):
-    """A whole result."""
+    """A whole result. Areas of a volume are those of the slice that is shown."""
 
     intended_use = fields.String(required=True)
     lesions = fields.List(fields.Nested(LesionSchema), required=True)
@@ -74,7 +84,14 @@ class ResultSchema(ResultSummarySchema):
     height_px = fields.Integer(required=True)
     spacing_mm = fields.List(fields.Float(), required=True, allow_none=True)
     calibrated = fields.Boolean(required=True)
-    scope = fields.String(required=True)
+    liver_volume_ml = fields.Float(required=True, allow_none=True)
+    tumor_volume_ml = fields.Float(required=True, allow_none=True)
+    shown_slice = fields.Integer(metadata={"description": "of a volume: that with most tumor, else with most liver"})
+    slice_distance_mm = fields.Float(allow_none=True)
+    liver_voxels = fields.Integer()
+    tumor_voxels = fields.Integer()
+    liver_px_by_slice = fields.List(fields.Integer())
+    tumor_px_by_slice = fields.List(fields.Integer())
     warnings = fields.List(fields.String(), required=True)
     model = fields.Nested(ModelSchema, required=True)
     code_version = fields.String(required=True)
@@ -106,6 +123,7 @@ class LinksSchema(Schema):
     thumbnail = fields.String()
     probability = fields.String()
     uncertainty = fields.String()
+    mask_nifti = fields.String()
 
 
 class JobStatusSchema(Schema):

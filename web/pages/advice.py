@@ -1,7 +1,7 @@
 """What to do about each refusal and failure, by its stable code. The sentence that says what happened comes with it."""
 
 EXPORT_AGAIN = "Upload a new copy. If that fails too, export the slice as PNG."
-SEND_SLICE = "The content counts, not the file's name. Archives, volumes and reports are not taken, only single slices."
+SEND_SLICE = "The content counts, not the file's name. Single slices and CT volumes are taken; reports are not."
 OURS = "Nothing is wrong with the scan. Run it again; if that fails too, tell your administrator the code."
 
 ADVICE: dict[str, str] = {
@@ -10,14 +10,17 @@ ADVICE: dict[str, str] = {
     "bad_multipart": "Upload it again; the connection may have broken off.",
     "bad_upload": "Upload it again; the connection may have broken off.",
     "too_many_files": "Split the upload into smaller ones.",
-    "too_large": "Send a single slice rather than a series, or a picture with fewer pixels.",
+    "too_large": "Send a picture with fewer pixels, or of a volume only the part that shows the liver.",
+    "too_large_unpacked": "Export the volume again; as it is, it holds more than it says or than can be read.",
     "unsupported_type": SEND_SLICE,
     "scan_refused": SEND_SLICE,
     "unreadable_file": EXPORT_AGAIN,
     "truncated": EXPORT_AGAIN,
-    "image_too_large": "Scale the picture down, or export a single slice.",
+    "image_too_large": "Scale the picture down, or export the part that shows the liver.",
     "image_too_small": "Export the slice at its full size.",
-    "unsupported_multiframe": "Export the slices one by one.",
+    "unsupported_multiframe": "Export the slices, or the volumes of several phases, one by one.",
+    "invalid_nifti": "Convert the series again, for instance with dcm2niix, to 16-bit integers in mm.",
+    "oblique": "Export the axial slices, not a reformatted plane.",
     "unsupported_transfer_syntax": "Choose Explicit VR Little Endian in your viewer or PACS, or export as PNG.",
     "invalid_dicom": "Export the slice again from the scanner's console or PACS, or send it as PNG.",
     "polyglot": "Export the slice again from the scanner's console or PACS; do not repair the file by hand.",

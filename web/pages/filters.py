@@ -11,6 +11,7 @@ from web.pages.blueprint import blueprint
 
 MS_PER_S = 1000
 NOTHING = "–"
+KINDS = {"nifti": "NIfTI volume", "dicom_series": "DICOM series"}
 
 
 @blueprint.app_context_processor
@@ -74,6 +75,12 @@ def duration(value_s: int) -> str:
 def size(size_bytes: int) -> str:
     """Write a number of bytes."""
     return f"{size_bytes / 1024**2:.1f} MiB" if size_bytes >= 1024**2 else f"{size_bytes / 1024:.0f} KiB"
+
+
+@blueprint.app_template_filter()
+def kind(form: str) -> str:
+    """Name a format."""
+    return KINDS.get(form, form.upper())
 
 
 @blueprint.app_template_filter()

@@ -15,6 +15,7 @@ from web.context import current
 from web.pages.advice import advise, explain
 from web.pages.blueprint import blueprint
 from web.pages.model_facts import read_facts
+from web.pages.profile import draw_profile
 from web.pages.waiting import wait_words
 from web.queries import find_job, queue_position
 
@@ -45,6 +46,7 @@ def job(job_id: str) -> ResponseReturnValue:
         advice=advise(error["code"]) if error else "",
         warnings=[explain(code) for code in result["warnings"] if code != SAID_ANYWAY] if result else [],
         facts=read_facts(current().settings.model_dir) if result else None,
+        profile=draw_profile(result) if result and result["scope"] == "volume" else None,
     )
 
 

@@ -1,6 +1,7 @@
 // The scan beside itself with what was found; both move together.
 
 import { heatLayer, loadPicture, maskLayers } from "./layers.js";
+import { Slices } from "./slices.js";
 
 const BOX = "#ffe08a";
 const LIT = "#ffffff";
@@ -21,30 +22,45 @@ const MISSING = "This result has no such map: it was made by an earlier version,
 
 export async function showScan(section, table) {
   const { preview, mask } = section.dataset;
-  const [scan, marks] = await Promise.all([loadPicture(preview), loadPicture(mask)]);
-  const viewer = new Viewer(section, table, scan, marks);
+  const pictures = await Promise.all([loadPicture(preview), loadPicture(mask)]);
+  const viewer = new Viewer(section, table);
+  viewer.show(viewer.slices?.number ?? null, ...pictures);
   viewer.listen();
   new ResizeObserver(() => viewer.draw()).observe(section);
-  viewer.draw();
   section.dataset.ready = "";
 }
 
 class Viewer {
-  constructor(section, table, scan, marks) {
+  constructor(section, table) {
     this.section = section;
     this.rows = [...(table?.tBodies[0].rows ?? [])];
     this.controls = section.querySelector("[data-controls]");
     this.panes = [...section.querySelectorAll(".pane")];
     this.lesions = JSON.parse(section.dataset.lesions);
+    this.maps = Object.keys(MAPS).filter((name) => this.field(name));
+    this.slices = section.dataset.sliceMask ? new Slices(section, (...shown) => this.show(...shown)) : null;
+    Object.assign(this, { zoom: 1, x: 0, y: 0, lit: null });
+  }
+
+  // Shows a scan, or a slice of a volume by its number.
+  show(number, scan, marks) {
+    this.number = number;
     this.scan = scan;
     [this.width, this.height] = [scan.naturalWidth, scan.naturalHeight];
     // The preview may be smaller than the scan, in whose px boxes are given.
-    this.toPreview = this.width / Number(section.dataset.width);
-    // A small scan's outline is drawn on a finer grid than its own, or it would be as thick as a vessel.
-    const finer = Math.max(1, Math.round(FINE_PX / this.width));
+    this.toPreview = this.width / Number(this.section.dataset.width);
+    // A small scan's outline is drawn on a finer grid than its own, or it would be as thick as a vessel. It takes four
+    // times as long, too long to scroll.
+    const finer = this.slices && this.width > FINE_PX / 4 ? 1 : Math.max(1, Math.round(FINE_PX / this.width));
     const thick = Math.max(1, Math.round((this.width * finer) / 500));
     this.layers = maskLayers(marks, this.width * finer, this.height * finer, thick);
-    Object.assign(this, { zoom: 1, x: 0, y: 0, lit: null });
+    if (this.slices) this.section.dataset.slice = number;
+    this.draw();
+  }
+
+  // The lesions whose boxes belong into this picture.
+  get boxed() {
+    return this.lesions.filter(({ slice }) => !this.slices || slice === this.number);
   }
 
   field(name) {
@@ -81,11 +97,11 @@ class Viewer {
     context.filter = "none";
     if (!withFindings) return;
     context.globalAlpha = this.field("opacity").value / 100;
-    for (const name of Object.keys(MAPS)) if (this.field(name).checked && this.layers[name]) put(this.layers[name]);
+    for (const name of this.maps) if (this.field(name).checked && this.layers[name]) put(this.layers[name]);
     if (this.field("tumor").checked) put(this.layers.tumor);
     context.globalAlpha = 1;
     if (this.field("liver").checked) put(this.layers.liver);
-    if (this.field("boxes").checked) for (const lesion of this.lesions) this.drawBox(context, at, lesion, ratio);
+    if (this.field("boxes").checked) for (const lesion of this.boxed) this.drawBox(context, at, lesion, ratio);
   }
 
   drawBox(context, { scale, left, top }, { id, bbox }, ratio) {
@@ -133,7 +149,7 @@ class Viewer {
     const { scale, left, top } = this.place(canvas);
     const ratio = devicePixelRatio || 1;
     const [px, py] = [(offsetX * ratio - left) / scale / this.toPreview, (offsetY * ratio - top) / scale / this.toPreview];
-    return this.lesions.find(({ bbox: [x, y, w, h] }) => px >= x && py >= y && px <= x + w && py <= y + h)?.id ?? null;
+    return this.boxed.find(({ bbox: [x, y, w, h] }) => px >= x && py >= y && px <= x + w && py <= y + h)?.id ?? null;
   }
 
   listen() {
@@ -144,8 +160,14 @@ class Viewer {
     for (const row of this.rows) {
       for (const name of ["mouseenter", "focus"]) row.addEventListener(name, () => this.light(Number(row.dataset.lesion)));
       for (const name of ["mouseleave", "blur"]) row.addEventListener(name, () => this.light(null));
+      row.addEventListener("click", () => this.goToLesion(Number(row.dataset.lesion)));
+      row.addEventListener("keydown", ({ key }) => key === "Enter" && this.goToLesion(Number(row.dataset.lesion)));
     }
     this.controls.hidden = false;
+  }
+
+  goToLesion(id) {
+    this.slices?.goTo(this.lesions.find((lesion) => lesion.id === id).slice);
   }
 
   listenTo(canvas) {
@@ -164,6 +186,10 @@ class Viewer {
 
   onWheel(event) {
     // Without a key the wheel scrolls the page, as everywhere.
+    if (this.slices && event.shiftKey) {
+      event.preventDefault();
+      return this.slices.onWheel(event);
+    }
     if (!event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
     this.zoomBy(event.deltaY < 0 ? WHEEL_STEP : 1 / WHEEL_STEP);
@@ -176,7 +202,7 @@ class Viewer {
     if (event.ctrlKey || event.metaKey) return;
     if (event.key in zooms) this.zoomBy(zooms[event.key]);
     else if (event.key in moves && this.zoom > 1) this.moveBy(...moves[event.key]);
-    else return;
+    else if (!this.slices?.onKey(event.key)) return;
     event.preventDefault();
   }
 
@@ -191,7 +217,7 @@ class Viewer {
   // One map at a time, with its scale; it is fetched when first asked for.
   async showMap(box) {
     const { source, ends, words } = MAPS[box.name];
-    for (const other of Object.keys(MAPS)) if (other !== box.name && box.checked) this.field(other).checked = false;
+    for (const other of this.maps) if (other !== box.name && box.checked) this.field(other).checked = false;
     const scale = this.section.querySelector("[data-scale]");
     scale.hidden = !box.checked;
     scale.querySelectorAll("[data-end]").forEach((end, index) => (end.textContent = ends[index]));
