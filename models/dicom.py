@@ -5,6 +5,8 @@ Source: DICOM PS3.3 C.7.6.3 (pixels), C.8.2.1 (CT image), C.11.1 (rescale), 10.7
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pydicom
@@ -43,31 +45,67 @@ def read_dicom(data: bytes) -> Scan:
     Raises:
         InvalidScan: not CT, several frames, an encoding not taken, cut short, or against the standard.
     """
+    dataset, pixels = read_pixels(data)
+    with standard():
+        spacing_mm = read_spacing(dataset)
+    return Scan(pixels, spacing_mm, "dicom", is_ct_hu(dataset), declared_warnings(dataset))
+
+
+def read_header(data: bytes) -> Dataset:
+    """Return what a file says of its pixels, without reading them.
+
+    Raises:
+        InvalidScan: it is not one CT slice of a kind that is taken.
+    """
     check_preamble(data[:PREAMBLE_BYTES])
+    with standard():
+        check_encoding(data)
+        header = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True)
+        check_header(header)
+    return header
+
+
+def read_pixels(data: bytes) -> tuple[Dataset, np.ndarray]:
+    """Return a file and its pixels, (H, W) uint8 display values.
+
+    Raises:
+        InvalidScan: as `read_dicom`.
+    """
+    # Before the rest: the pixels are touched only after the header was found good.
+    read_header(data)
+    with standard():
+        dataset = pydicom.dcmread(io.BytesIO(data))
+        check_length(dataset)
+        pixels = to_display(to_hu(dataset, dataset.pixel_array))
+    if str(dataset.get("PhotometricInterpretation")) == "MONOCHROME1" and not is_ct_hu(dataset):
+        pixels = 255 - pixels
+    return dataset, pixels
+
+
+@contextmanager
+def standard() -> Iterator[None]:
+    """Let what breaks the standard leave as ours.
+
+    Raises:
+        InvalidScan: something did.
+    """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            check_encoding(data)
-            check_header(pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True))
-            # Read again: the pixels are touched only after the header was found good.
-            dataset = pydicom.dcmread(io.BytesIO(data))
-            check_length(dataset)
-            stored = dataset.pixel_array
-            spacing_mm = read_spacing(dataset)
-            hu = to_hu(dataset, stored)
-    except InvalidScan:
-        raise
-    except MemoryError:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    except (InvalidScan, MemoryError):
         raise
     except Exception as error:
         # pydicom lets almost any exception out for files against the standard, RecursionError among them.
         raise InvalidScan("invalid_dicom", "The DICOM file breaks the standard and cannot be read.") from error
-    pixels = to_display(hu)
-    if str(dataset.get("PhotometricInterpretation")) == "MONOCHROME1" and not is_ct_hu(dataset):
-        pixels = 255 - pixels
-    calibrated = is_ct_hu(dataset)
-    declared = {"uncalibrated": not calibrated, "burned_in_text": dataset.get("BurnedInAnnotation") == "YES"}
-    return Scan(pixels, spacing_mm, "dicom", calibrated, tuple(code for code, holds in declared.items() if holds))
+
+
+def declared_warnings(dataset: Dataset) -> tuple[str, ...]:
+    """Return what a reader of the result should know of a file."""
+    declared = {
+        "uncalibrated": not is_ct_hu(dataset),
+        "burned_in_text": dataset.get("BurnedInAnnotation") == "YES",
+    }
+    return tuple(code for code, holds in declared.items() if holds)
 
 
 def check_preamble(preamble: bytes) -> None:

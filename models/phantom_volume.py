@@ -5,12 +5,19 @@ python -m models.phantom_volume --out folder
 
 import argparse
 import gzip
+import io
+import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import ZipInfo
 
 import cv2
 import numpy as np
 from nibabel.nifti1 import Nifti1Header
+from pydicom import Dataset, dcmwrite
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from models.phantom import HU, LIVER, SIDE_PX, TUMOR, Canvas, draw_body, draw_liver, draw_other_organs, draw_vessels
 
@@ -116,8 +123,47 @@ def to_nifti(volume: PhantomVolume, *, packed: bool = True) -> bytes:
     return gzip.compress(content, 1, mtime=0) if packed else content
 
 
+def to_series(volume: PhantomVolume, change: Callable[[int, Dataset], None] = lambda number, slice_: None) -> bytes:
+    """Return the volume as an archive of DICOM slices, in no order.
+
+    Args:
+        volume: to be written.
+        change: called with each slice's number, from nought, and file before it is written.
+    """
+    distance_mm, pixel_mm = volume.spacing_mm
+    series = generate_uid(entropy_srcs=["series"])
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for number in np.random.default_rng(1).permutation(len(volume.hu)).tolist():
+            slice_ = dicom_slice(volume.hu[number], pixel_mm)
+            slice_.SeriesInstanceUID = series
+            slice_.SOPInstanceUID = generate_uid(entropy_srcs=["slice", str(number)])
+            slice_.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+            slice_.ImagePositionPatient = [-FIELD_MM / 2, -FIELD_MM / 2, number * distance_mm]
+            change(number, slice_)
+            content = io.BytesIO()
+            dcmwrite(content, slice_, enforce_file_format=True)
+            archive.writestr(ZipInfo(f"{number}.dcm"), content.getvalue())
+    return out.getvalue()
+
+
+def dicom_slice(hu: np.ndarray, pixel_mm: float) -> Dataset:
+    """Return a slice, (H, W) int16, in DICOM."""
+    slice_ = Dataset()
+    slice_.SOPClassUID, slice_.Modality = CTImageStorage, "CT"
+    slice_.Rows, slice_.Columns = hu.shape
+    slice_.BitsAllocated = slice_.BitsStored = 16
+    slice_.HighBit, slice_.PixelRepresentation, slice_.SamplesPerPixel = 15, 1, 1
+    slice_.PhotometricInterpretation, slice_.PixelSpacing = "MONOCHROME2", [pixel_mm, pixel_mm]
+    slice_.RescaleSlope, slice_.RescaleIntercept = 1, 0
+    slice_.PixelData = hu.astype("<i2").tobytes()
+    slice_.file_meta = FileMetaDataset()
+    slice_.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return slice_
+
+
 def main() -> None:
-    """Write a volume as a file."""
+    """Write a volume as files."""
     parser = argparse.ArgumentParser(description="Draw an abdominal CT phantom of three dimensions.")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
@@ -127,6 +173,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     volume = draw_volume(args.seed, side=args.side, slice_count=args.slices, distance_mm=200 / args.slices)
     (args.out / "phantom.nii.gz").write_bytes(to_nifti(volume))
+    (args.out / "phantom.zip").write_bytes(to_series(volume))
 
 
 if __name__ == "__main__":

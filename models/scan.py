@@ -1,6 +1,7 @@
 """Read a scan from its bytes, whatever its format."""
 
 from models.dicom import is_dicom, read_dicom
+from models.dicom_series import is_archive, read_series
 from models.errors import InvalidScan
 from models.nifti import is_nifti, read_nifti
 from models.picture import picture_format, read_picture
@@ -9,9 +10,11 @@ from models.volume_type import VOLUME_FORMATS, Volume
 
 
 def sniff_format(data: bytes) -> str | None:
-    """Tell a scan's format by its content: "nifti", "dicom", "png", "jpeg", "bmp", "tiff", "webp", or None."""
+    """Tell a scan's format by its content: "nifti", "dicom_series", "dicom", a picture's, or None."""
     if is_nifti(data):
         return "nifti"
+    if is_archive(data):
+        return "dicom_series"
     return "dicom" if is_dicom(data) else picture_format(data)
 
 
@@ -38,6 +41,7 @@ def read_volume(data: bytes) -> Volume:
     Raises:
         InvalidScan: it cannot be used; the code says why.
     """
-    if sniff_format(data) not in VOLUME_FORMATS:
+    form = sniff_format(data)
+    if form not in VOLUME_FORMATS:
         raise InvalidScan("unsupported_type", "This is not a CT volume that can be read.")
-    return read_nifti(data)
+    return read_nifti(data) if form == "nifti" else read_series(data)

@@ -54,7 +54,15 @@ def test_every_code_the_api_can_answer_is_documented() -> None:
         *folders,
         *(
             ROOT / "web" / name
-            for name in ("intake.py", "scan_header.py", "nifti_header.py", "nifti_clean.py", "queries.py")
+            for name in (
+                "intake.py",
+                "scan_header.py",
+                "nifti_header.py",
+                "nifti_clean.py",
+                "dicom_header.py",
+                "series_archive.py",
+                "queries.py",
+            )
         ),
     ]
     source = "\n".join(path.read_text() for path in files)

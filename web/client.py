@@ -22,7 +22,7 @@ from web.client_http import CannotReach, Service
 from web.client_output import print_table, write_csv, write_json
 
 TERMINAL = {"succeeded", "failed", "dead", "cancelled"}
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".dcm", ".dicom", ".nii", ".gz", ""}
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".dcm", ".dicom", ".nii", ".gz", ".zip", ""}
 BULK = 100
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 3.0
 

@@ -4,8 +4,9 @@ import logging
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
+from functools import partial
 from typing import BinaryIO
 
 from flask import current_app
@@ -21,6 +22,7 @@ from web.context import Context
 from web.nifti_clean import cleaned_nifti
 from web.request_log import request_id
 from web.scan_header import check_header
+from web.series_archive import cleaned_series
 
 logger = logging.getLogger(__name__)
 
@@ -111,12 +113,21 @@ def impersonal(settings: Settings, stream: BinaryIO, form: str) -> AbstractConte
     """
     if form == "nifti":
         return cleaned_nifti(stream)
-    if form == "dicom" and settings.deidentify_dicom:
-        # Here and not above: pydicom takes a third of the web server's memory, and many serve no DICOM.
-        from web.deidentify import deidentified
-
-        return closing(deidentified(stream, key=str(current_app.config["SECRET_KEY"])))
+    if form == "dicom_series":
+        return cleaned_series(stream, cleaner(settings))
+    if form == "dicom":
+        return closing(cleaner(settings)(stream))
     return nullcontext(stream)
+
+
+def cleaner(settings: Settings) -> Callable[[BinaryIO], BinaryIO]:
+    """Return what takes the person out of a DICOM file, or leaves it as it is where the settings say so."""
+    if not settings.deidentify_dicom:
+        return lambda stream: stream
+    # Here and not above: pydicom takes a third of the web server's memory, and many serve no DICOM.
+    from web.deidentify import deidentified
+
+    return partial(deidentified, key=str(current_app.config["SECRET_KEY"]))
 
 
 def check_length(stream: BinaryIO, limit_bytes: int) -> None:

@@ -1,29 +1,19 @@
 """Look at a scan's first bytes: is it a kind we take, and of a size that can be decoded? Decoding is the worker's."""
 
 import io
-import struct
 import warnings
 from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
 from shared.errors import BadUpload, ScanRefused, UnreadableScan, UnsupportedType
+from web.dicom_header import META_BYTES, PREAMBLE_BYTES, check_dicom
 from web.nifti_header import check_nifti, is_nifti, unpacked_start
+from web.series_archive import check_archive, is_archive
 
 PICTURES = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 MIN_SIDE_PX = 64
 MAX_SIDE_PX = 8192
-PREAMBLE_BYTES = 128
-# The file meta group is a few hundred bytes; nothing further is looked at.
-META_BYTES = 16 * 1024
-TRANSFER_SYNTAX = struct.pack("<HH", 0x0002, 0x0010)
-# Native little and big endian, and run lengths. Not deflated: 300 kB of it can unpack to gigabytes.
-READABLE_SYNTAXES = {
-    b"1.2.840.10008.1.2",
-    b"1.2.840.10008.1.2.1",
-    b"1.2.840.10008.1.2.2",
-    b"1.2.840.10008.1.2.5",
-}
 
 
 def check_header(stream: BinaryIO) -> str:
@@ -42,29 +32,13 @@ def check_header(stream: BinaryIO) -> str:
     if is_nifti(header := unpacked_start(start)):
         check_nifti(header)
         return "nifti"
+    if is_archive(start):
+        check_archive(stream)
+        return "dicom_series"
     try:
         return check_picture(stream)
     finally:
         stream.seek(0)
-
-
-def check_dicom(start: bytes) -> None:
-    """Refuse DICOM files that are something else too, or compressed in a way that is not taken.
-
-    Raises:
-        UnsupportedType: either of these.
-    """
-    preamble = start[:PREAMBLE_BYTES]
-    if any(preamble) and preamble[:4] not in (b"II*\x00", b"MM\x00*"):
-        raise UnsupportedType("The DICOM file begins like a file of another kind; it is not taken.", code="polyglot")
-    at = start.find(TRANSFER_SYNTAX + b"UI", PREAMBLE_BYTES)
-    (length,) = struct.unpack("<H", start[at + 6 : at + 8]) if 0 <= at <= len(start) - 8 else (0,)
-    syntax = start[at + 8 : at + 8 + length].rstrip(b"\x00 ") if length else b""
-    if syntax not in READABLE_SYNTAXES:
-        raise UnsupportedType(
-            "The DICOM file is compressed in a way that is not taken; please export it uncompressed.",
-            code="unsupported_transfer_syntax",
-        )
 
 
 def check_picture(stream: BinaryIO) -> str:
@@ -90,8 +64,8 @@ def check_picture(stream: BinaryIO) -> str:
         raise UnreadableScan("The picture has too many pixels.", code="image_too_large") from error
     except UnidentifiedImageError as error:
         raise UnsupportedType(
-            "This is not a scan we can read; please send PNG, JPEG, BMP, TIFF, WebP, a CT slice in DICOM or a CT "
-            "volume in NIfTI."
+            "This is not a scan we can read; please send PNG, JPEG, BMP, TIFF, WebP, a CT slice in DICOM, or a CT "
+            "volume in NIfTI or as a zip of one DICOM series."
         ) from error
     except Exception as error:
         # Pillow lets many kinds of exception out for damaged headers.

@@ -25,7 +25,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RLELossless
 
 from models.errors import InvalidScan
-from models.phantom_volume import draw_volume, to_nifti
+from models.phantom_volume import draw_volume, to_nifti, to_series
 from models.scan import read_scan, read_volume, sniff_format
 from models.volume_type import VOLUME_FORMATS
 
@@ -62,7 +62,8 @@ def load_decoders() -> None:
         try_to_read(content.getvalue())
     for syntax in (ExplicitVRLittleEndian, RLELossless):
         try_to_read(small_dicom(syntax))
-    try_to_read(to_nifti(draw_volume(1, side=64, slice_count=2)))
+    for write in (to_nifti, to_series):
+        try_to_read(write(draw_volume(1, side=64, slice_count=2)))
 
 
 def small_dicom(syntax: str) -> bytes:

@@ -1,7 +1,9 @@
 """Make files that are broken, lie or attack; nothing of this lies in the repository."""
 
 import io
+import stat
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -168,9 +170,51 @@ def oblique_nifti() -> bytes:
     return bytes(content)
 
 
-def zipped(*names: str, content: bytes = b"x") -> bytes:
+def zipped(*names: str, content: bytes = b"x", method: int = zipfile.ZIP_DEFLATED) -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(out, "w", method) as archive:
         for name in names:
             archive.writestr(name, content)
+    return out.getvalue()
+
+
+def renamed(archive: bytes, name: str, *, doubled: bool = False) -> bytes:
+    """An archive whose files all have the same name; doubled, each is in it twice."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(out, "w") as target:
+        for info in source.infolist() * (1 + doubled):
+            with warnings.catch_warnings(action="ignore"):
+                target.writestr(name, source.read(info))
+    return out.getvalue()
+
+
+def zip_of_names(count: int) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for number in range(count):
+            archive.writestr(f"{number}", b"")
+    return out.getvalue()
+
+
+def zip_with_end(*, entries: int, directory_bytes: int) -> bytes:
+    """An archive that speaks of a directory it does not have."""
+    return zipped("a")[:-22] + b"PK\5\6" + struct.pack("<4H2LH", 0, 0, entries, entries, directory_bytes, 0, 0)
+
+
+def encrypted(archive: bytes) -> bytes:
+    """An archive that says of its files that they are encrypted."""
+    content = bytearray(archive)
+    at = content.find(b"PK\1\2")
+    while at >= 0:
+        content[at + 8] |= 1
+        at = content.find(b"PK\1\2", at + 4)
+    return bytes(content)
+
+
+def zip_link(target: str) -> bytes:
+    out = io.BytesIO()
+    link = zipfile.ZipInfo("a.dcm")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(link, target)
     return out.getvalue()

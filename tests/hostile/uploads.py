@@ -1,13 +1,16 @@
 """Every hostile upload as a row: what is sent, and what is to come of it."""
 
 import gzip
+import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from pydicom import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from models.phantom import draw_phantom
-from models.phantom_volume import draw_volume, to_nifti
+from models.phantom_volume import draw_volume, to_nifti, to_series
 from tests.hostile import files
 from tests.hostile.files import dicom, encoded, good_png, png_of_size, setter, without
 
@@ -46,6 +49,25 @@ def taken(number: int, name: str, content: bytes) -> Upload:
 BLACK, WHITE = np.zeros((256, 256), np.uint8), np.full((256, 256), 255, np.uint8)
 NOT_TAKEN = (415, "unsupported_type")
 BAD_NIFTI = (422, "invalid_nifti")
+BAD_ARCHIVE = (422, "invalid_archive")
+PHANTOM = draw_volume(1, side=128, slice_count=8)
+SERIES = to_series(PHANTOM)
+
+
+def series(change: Callable[[Dataset], object]) -> bytes:
+    """An archive of slices, each of which is changed in one way."""
+
+    def apply(number: int, slice_: Dataset) -> None:
+        slice_.InstanceNumber = number + 1
+        slice_.PatientName = "ZZPHI^TEST"
+        change(slice_)
+
+    return to_series(PHANTOM, apply)
+
+
+def shift(slice_: Dataset, by_mm: float) -> None:
+    slice_.ImagePositionPatient = [*slice_.ImagePositionPatient[:2], slice_.ImagePositionPatient[2] + by_mm]
+
 
 UPLOADS = [
     refused(3, "empty", b"", 400, "file_empty"),
@@ -111,7 +133,7 @@ UPLOADS = [
     taken(39, "dicom-without-spacing", dicom(without("PixelSpacing"))),
     failed(39, "dicom-spacing-zero", dicom(setter(PixelSpacing=[0, 0])), "invalid_dicom"),
     failed(39, "dicom-spacing-negative", dicom(setter(PixelSpacing=[-1, 1])), "invalid_dicom"),
-    taken(39, "nifti", to_nifti(draw_volume(1, side=128, slice_count=8))),
+    taken(39, "nifti", to_nifti(PHANTOM)),
     refused(40, "nifti-of-lies", files.nifti(dims=(3, 32767, 32767, 32767)), 422, "image_too_large"),
     refused(40, "nifti-of-many-voxels", files.nifti(dims=(3, 1024, 1024, 300)), 422, "image_too_large"),
     refused(40, "nifti-of-wide-voxels", files.nifti(dims=(3, 512, 512, 1000), datatype=64), 422, "too_large_unpacked"),
@@ -139,8 +161,32 @@ UPLOADS = [
     refused(44, "nifti-half", files.nifti().replace(b"n+1\0", b"ni1\0"), *BAD_NIFTI),
     failed(44, "nifti-black", files.nifti(data=b"\0" * 32768), "no_content"),
     failed(44, "nifti-oblique", files.oblique_nifti(), "oblique"),
-    refused(45, "zip-bomb", files.zipped("a.dcm", content=b"\0" * 30_000_000), *NOT_TAKEN),
-    refused(45, "zip-slip", files.zipped("../../etc/passwd"), *NOT_TAKEN),
-    refused(45, "zip-in-zip", files.zipped("a.zip", content=files.zipped("b")), *NOT_TAKEN),
+    refused(45, "zip-bomb", files.zipped("a.dcm", content=b"\0" * 300_000_000), 422, "too_large_unpacked"),
+    refused(45, "zip-of-many-bombs", files.zipped(*map(str, range(80)), content=b"\0\5\x16\7" + b"\0" * 16_000_000),
+            422, "too_large_unpacked"),
+    refused(45, "zip-slip", files.zipped("../../etc/passwd"), *BAD_ARCHIVE),
+    taken(45, "zip-slip-of-slices", files.renamed(SERIES, "../../../../tmp/ZZPHI^TEST")),
+    refused(45, "zip-in-zip", files.zipped("a.zip", content=files.zipped("b")), *BAD_ARCHIVE),
+    refused(45, "zip-of-a-million-names", files.zip_of_names(20_000), *BAD_ARCHIVE),
+    refused(45, "zip-whose-end-lies", files.zip_with_end(entries=1, directory_bytes=2**31), *BAD_ARCHIVE),
+    refused(45, "zip-empty", files.zipped(), *BAD_ARCHIVE),
+    refused(45, "zip-cut", SERIES[:-30], *BAD_ARCHIVE),
+    refused(45, "zip-garbled", SERIES[:5000] + b"\xff" * 2000 + SERIES[7000:], *BAD_ARCHIVE),
+    refused(45, "zip-encrypted", files.encrypted(SERIES), *BAD_ARCHIVE),
+    refused(45, "zip-link", files.zip_link("/etc/passwd"), *BAD_ARCHIVE),
+    refused(45, "zip-lzma", files.zipped("a", content=dicom(), method=zipfile.ZIP_LZMA), *BAD_ARCHIVE),
+    refused(45, "zip-of-pictures", files.zipped("a.png", content=good_png()), *BAD_ARCHIVE),
+    refused(45, "zip-of-executables", files.zipped("a", content=b"MZ" + dicom()[2:]), 415, "polyglot"),
+    failed(45, "zip-of-one-slice", files.zipped("a.dcm", content=dicom()), "invalid_archive"),
+    failed(45, "zip-of-the-same-names", files.renamed(SERIES, "a", doubled=True), "duplicate_slices"),
+    failed(39, "series-without-positions", series(without("ImagePositionPatient")), "invalid_dicom"),
+    failed(39, "series-of-two", series(lambda s: s.InstanceNumber % 2 and setattr(s, "SeriesInstanceUID", "1.2.3")),
+           "mixed_series"),
+    failed(39, "series-of-mr", series(setter(Modality="MR")), "not_ct"),
+    failed(39, "series-that-does-not-turn", series(setter(ImageOrientationPatient=[0] * 6)), "invalid_dicom"),
+    failed(39, "series-sagittal", series(setter(ImageOrientationPatient=[0, 1, 0, 0, 0, -1])), "duplicate_slices"),
+    failed(39, "series-tilted", series(setter(ImageOrientationPatient=[1, 0, 0, 0, 0.94, 0.342])), "oblique"),
+    taken(39, "series-with-a-gap", series(lambda s: s.InstanceNumber > 4 and shift(s, 50))),
+    taken(39, "series-without-spacing", series(without("PixelSpacing"))),
     refused(64, "onnx", b"\x08\x08\x12\x07pytorch" + b"\0" * 100, *NOT_TAKEN),
 ]  # fmt: skip

@@ -24,7 +24,7 @@ FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 RAW_TYPES = (
     "image/png", "image/jpeg", "image/bmp", "image/tiff", "image/webp", "application/dicom", "application/gzip",
-    "application/octet-stream",
+    "application/zip", "application/octet-stream",
 )  # fmt: skip
 # What is longer goes to the disk while it comes in.
 IN_MEMORY_BYTES = 1024 * 1024

@@ -20,6 +20,9 @@ ADVICE: dict[str, str] = {
     "image_too_small": "Export the slice at its full size.",
     "unsupported_multiframe": "Export the slices, or the volumes of several phases, one by one.",
     "invalid_nifti": "Convert the series again, for instance with dcm2niix, to 16-bit integers in mm.",
+    "invalid_archive": "Put the DICOM files of one series into a zip, and nothing else, without a password.",
+    "mixed_series": "Put the slices of one series into a zip of their own.",
+    "duplicate_slices": "Put the slices of one phase into a zip of their own.",
     "oblique": "Export the axial slices, not a reformatted plane.",
     "unsupported_transfer_syntax": "Choose Explicit VR Little Endian in your viewer or PACS, or export as PNG.",
     "invalid_dicom": "Export the slice again from the scanner's console or PACS, or send it as PNG.",
@@ -52,6 +55,8 @@ def advise(code: str) -> str:
 # What a reader of a result should know, by the warning's code.
 WARNINGS: dict[str, str] = {
     "unlike_ct": "This does not look like a CT slice with air around the body. It may be cropped, or be no CT at all.",
+    "irregular_slices": "The slices are not equally far apart; some may be missing. So no millilitres are given, and "
+    "the per cent counts each slice alike.",
     "burned_in_text": "There may be text in the picture. Make sure that it names no patient.",
 }
 
