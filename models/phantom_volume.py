@@ -73,21 +73,29 @@ def draw_volume(
     centres = place_lesions(canvas, depth_mm, radii_mm)
     half_mm = slice_count * distance_mm / 4
     hu, mask = np.empty((slice_count, side, side), np.int16), np.zeros((slice_count, side, side), np.uint8)
-    y, x = np.mgrid[:side, :side]
     for index, height_mm in enumerate(heights_mm):
         # The liver narrows towards its ends as a ball does.
         narrow = 1 - np.sqrt(max(0.0, 1 - (height_mm / half_mm) ** 2))
         within = (depth_mm > narrow * depth_mm.max()) & (abs(height_mm) < half_mm)
-        tumor = np.zeros_like(liver)
-        for (row, column), radius_mm in zip(centres, radii_mm, strict=True):
-            squared = ((y - row) ** 2 + (x - column) ** 2) * pixel_mm**2 + height_mm**2
-            tumor |= squared <= radius_mm**2
+        tumor = cut_balls(side, centres, radii_mm, height_mm=height_mm)
         slice_hu = np.where(within | ~liver, canvas.hu, np.minimum(empty, HU["fat"]))
         slice_hu[tumor] = LESION_HU
         mask[index] = np.where(tumor, TUMOR, np.where(within, LIVER, 0))
         blurred = cv2.GaussianBlur(slice_hu, (0, 0), max(0.3, 1.1 * side / SIDE_PX))
         hu[index] = np.rint(blurred + canvas.random.normal(0, NOISE_HU, blurred.shape))
     return PhantomVolume(hu, mask, (distance_mm, pixel_mm), radii_mm)
+
+
+def cut_balls(
+    side: int, centres: list[tuple[int, int]], radii_mm: tuple[float, ...], *, height_mm: float
+) -> np.ndarray:
+    """Return where a slice cuts balls whose centres lie at height nought, (S, S) bool."""
+    y, x = np.mgrid[:side, :side]
+    cut = np.zeros((side, side), bool)
+    for (row, column), radius_mm in zip(centres, radii_mm, strict=True):
+        squared_mm = ((y - row) ** 2 + (x - column) ** 2) * (FIELD_MM / side) ** 2 + height_mm**2
+        cut |= squared_mm <= radius_mm**2
+    return cut
 
 
 def place_lesions(canvas: Canvas, depth_mm: np.ndarray, radii_mm: tuple[float, ...]) -> list[tuple[int, int]]:

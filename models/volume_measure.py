@@ -23,12 +23,14 @@ class VolumeLesion(Lesion):
     Attributes:
         slice: that slice, counted from 1.
         first_slice, last_slice: between which it reaches.
+        bbox_by_slice: its box in each of them.
         volume_ml: None where the distance between slices is not known.
     """
 
     slice: int
     first_slice: int
     last_slice: int
+    bbox_by_slice: tuple[tuple[int, int, int, int], ...]
     voxels: int
     volume_ml: float | None
 
@@ -107,12 +109,15 @@ class Ruler:
             self.longest[lesion] = number, piece
 
     def _lesions(self) -> tuple[VolumeLesion, ...]:
-        ids, numbers = self.found.lesion_ids, self.found.lesions.slice_numbers
-        voxels = np.bincount(ids, self.found.lesions.boxes[:, cv2.CC_STAT_AREA], len(self.longest) + 1)
+        ids, numbers, boxes = self.found.lesion_ids, self.found.lesions.slice_numbers, self.found.lesions.boxes
+        # The entries of each lesion, slice by slice.
+        order = np.argsort(ids, kind="stable")
+        ends = np.searchsorted(ids[order], np.arange(1, len(self.longest) + 2))
+        voxels = np.bincount(ids, boxes[:, cv2.CC_STAT_AREA], len(self.longest) + 1)
         sums = np.bincount(ids, self.found.probability_sums, len(self.longest) + 1)
         lesions = []
         for lesion, (number, piece) in sorted(self.longest.items()):
-            reached = numbers[ids == lesion]
+            entries = order[ends[lesion - 1] : ends[lesion]]
             values = {field.name: getattr(piece, field.name) for field in fields(Lesion)}
             values["confidence"] = round(float(sums[lesion] / voxels[lesion]), 4)
             count = int(voxels[lesion])
@@ -120,8 +125,9 @@ class Ruler:
                 VolumeLesion(
                     **values,
                     slice=number + 1,
-                    first_slice=int(reached.min()) + 1,
-                    last_slice=int(reached.max()) + 1,
+                    first_slice=int(numbers[entries[0]]) + 1,
+                    last_slice=int(numbers[entries[-1]]) + 1,
+                    bbox_by_slice=boxes_by_slice(numbers[entries], boxes[entries]),
                     voxels=count,
                     volume_ml=self._ml(count),
                 )
@@ -173,3 +179,16 @@ class Ruler:
 def length(lesion: Lesion) -> float:
     """Return a lesion's longest diameter, in mm where it is known."""
     return lesion.longest_diameter_px if lesion.longest_diameter_mm is None else lesion.longest_diameter_mm
+
+
+def boxes_by_slice(numbers: np.ndarray, boxes: np.ndarray) -> tuple[tuple[int, int, int, int], ...]:
+    """Return the box around all pieces of each slice.
+
+    Args:
+        numbers: of each piece its slice, (N,) rising; none is missing between the first and the last.
+        boxes: of each piece x, y, width, height, area, (N, 5).
+    """
+    starts = np.flatnonzero(np.append(True, numbers[1:] != numbers[:-1]))
+    low = np.minimum.reduceat(boxes[:, :2], starts)
+    high = np.maximum.reduceat(boxes[:, :2] + boxes[:, 2:4], starts)
+    return tuple((int(x), int(y), int(w), int(h)) for (x, y), (w, h) in zip(low, high - low, strict=True))

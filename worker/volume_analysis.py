@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from models.contract import Contract
 from models.mask_nifti import encode_mask_nifti
 from models.mask_png import encode_mask
 from models.segmenter import Segmenter
@@ -82,8 +83,19 @@ def measure_case_volume(case: VolumeCase, segmenter: Segmenter, look: Look) -> O
     artifacts = pictures(case, measurement, turned[measurement.shown_slice - 1], masks)
     artifacts.append(artifact("mask_nifti", "application/gzip", encode_mask_nifti(whole, grid)))
     case.seconds["measuring"] = perf_counter() - start
+    slices = [
+        {"number": number, "preview": preview, "mask": mask}
+        for number, (preview, mask) in enumerate(zip(case.previews, masks, strict=True), 1)
+    ]
     measured: dict[str, Any] = measurement.to_dict()
-    report = measured | {
+    row = result_row(case.input_sha256, measured, report(case, measured, contract), contract, artifacts[-1])
+    return Outcome(row, lesion_rows(measured), artifacts, slices)
+
+
+def report(case: VolumeCase, measured: dict[str, Any], contract: Contract) -> dict[str, Any]:
+    """Return everything that is told of a volume beside the columns of its row."""
+    _, height_px, width_px = case.volume.grid.shape_zyx
+    return measured | {
         "width_px": width_px,
         "height_px": height_px,
         "spacing_mm": case.volume.spacing_mm,
@@ -92,12 +104,6 @@ def measure_case_volume(case: VolumeCase, segmenter: Segmenter, look: Look) -> O
         "preprocessing": contract.preprocessing,
         "seconds": {phase: round(seconds, 5) for phase, seconds in case.seconds.items()},
     }
-    slices = [
-        {"number": number, "preview": preview, "mask": mask}
-        for number, (preview, mask) in enumerate(zip(case.previews, masks, strict=True), 1)
-    ]
-    row = result_row(case.input_sha256, measured, report, contract, artifacts[-1])
-    return Outcome(row, lesion_rows(measured), artifacts, slices)
 
 
 def pictures(

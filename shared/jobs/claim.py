@@ -1,6 +1,6 @@
 """A worker takes due jobs."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select, update
 
@@ -47,16 +47,7 @@ def claim_due(connection: Connection, worker_id: str, *, limit: int, lease_s: fl
     ids = connection.execute(due).scalars().all()
     if not ids:
         return []
-    claimed = (
-        select(jobs.c.id, jobs.c.fence, jobs.c.attempt, jobs.c.crash_count, scans.c.content_sha256, scans.c.size_bytes)
-        .add_columns(scans.c.format)
-        .join(scans, scans.c.id == jobs.c.scan_id)
-        .where(jobs.c.id.in_(ids))
-        .order_by(jobs.c.id)
-    )
-    # As they are about to be; nobody else changes rows that this transaction has locked.
-    found = [Claim(*row) for row in connection.execute(claimed)]
-    claims = [replace(c, fence=c.fence + 1, attempt=c.attempt + 1) for c in up_to_a_volume(found)]
+    claims = up_to_a_volume(read_claims(connection, list(ids)))
     ids = [claim.job_id for claim in claims]
     connection.execute(
         update(jobs)
@@ -77,6 +68,20 @@ def claim_due(connection: Connection, worker_id: str, *, limit: int, lease_s: fl
     fences = {claim.job_id: claim.fence for claim in claims}
     record(connection, fences, (Status.QUEUED, Status.RUNNING), actor=worker_id, reason="claimed")
     return claims
+
+
+def read_claims(connection: Connection, ids: list[str]) -> list[Claim]:
+    """Return the claims on jobs that are about to be made; nobody else changes rows that this transaction locked."""
+    claimed = (
+        select(
+            jobs.c.id, jobs.c.fence + 1, jobs.c.attempt + 1, jobs.c.crash_count, scans.c.content_sha256,
+            scans.c.size_bytes, scans.c.format,
+        )
+        .join(scans, scans.c.id == jobs.c.scan_id)
+        .where(jobs.c.id.in_(ids))
+        .order_by(jobs.c.id)
+    )  # fmt: skip
+    return [Claim(*row) for row in connection.execute(claimed)]
 
 
 def up_to_a_volume(claims: list[Claim]) -> list[Claim]:

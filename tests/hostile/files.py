@@ -211,10 +211,11 @@ def encrypted(archive: bytes) -> bytes:
     return bytes(content)
 
 
-def zip_link(target: str) -> bytes:
+def zip_link(content: bytes) -> bytes:
+    """An archive whose one file says that it is a link."""
     out = io.BytesIO()
     link = zipfile.ZipInfo("a.dcm")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr(link, target)
+        archive.writestr(link, content)
     return out.getvalue()

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import func, select
 
 from models.phantom import draw_phantom
+from models.phantom_volume import draw_volume, to_nifti
 from models.segmenter import Segmenter
 from shared import backup
 from shared.backup import CannotRestore
@@ -22,7 +23,7 @@ from shared.jobs.submit import StoredScan, submit
 from shared.migrate import migrate
 from shared.settings import Settings, load_settings
 from shared.storage import CorruptObject
-from shared.tables import artifacts, metadata, users
+from shared.tables import artifacts, metadata, slices, users
 from tests.hostile.files import encoded
 from worker.runtime import Runtime
 from worker.sandbox import Sandbox
@@ -89,6 +90,23 @@ def test_what_was_saved_comes_back(
     there = FolderStorage(elsewhere.data_dir / "storage")
     assert sorted(there.names(unused_for_s=0)) == sorted(storage.names(unused_for_s=0))
     assert all(there.get(name) == storage.get(name) for name in there.names(unused_for_s=0))
+    restored.close()
+
+
+def test_the_slices_of_a_volume_come_back(
+    database: Database, storage: FolderStorage, user_id: str, sandbox: Sandbox, elsewhere: Settings, tmp_path: Path
+) -> None:
+    kept = storage.put(io.BytesIO(to_nifti(draw_volume(1, side=64, slice_count=5))), limit_bytes=10**7)
+    database.run(lambda c: submit(c, user_id, [StoredScan(kept.sha256, kept.size_bytes, "nifti")]))
+    work_on_due(Runtime("host:1:a", load_settings({}), database, storage, Segmenter(ROOT / "models"), sandbox))
+
+    backup.save(database, storage, tmp_path / "copy")
+    backup.restore(elsewhere, tmp_path / "copy")
+
+    restored = Database(elsewhere.effective_database_url)
+    assert everything(restored) == everything(database)
+    with restored.read() as connection:
+        assert connection.execute(select(func.count()).select_from(slices)).scalar_one() == 5
     restored.close()
 
 

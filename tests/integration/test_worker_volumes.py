@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -11,9 +12,12 @@ import pytest
 from sqlalchemy import select
 
 import worker.volume_batch
+from models.grid import Grid
 from models.phantom import draw_phantom
 from models.phantom_volume import affine_of, draw_volume, to_nifti
 from models.segmenter import Segmenter
+from models.volume_type import Volume
+from models.window import to_display
 from shared.database import Database
 from shared.folder_storage import FolderStorage
 from shared.jobs import control
@@ -28,6 +32,7 @@ from worker.batch import work_on
 from worker.runtime import Runtime
 from worker.sandbox import Sandbox
 from worker.tasks import work_on_due
+from worker.volume_analysis import VolumeCase, infer_volume, measure_case_volume
 
 MODEL_DIR = Path(__file__).parents[2] / "models"
 PHANTOM = draw_volume(1, side=128, slice_count=20, radii_mm=(20.0,))
@@ -229,6 +234,26 @@ def test_a_bad_volume_fails_with_its_reason(runtime: Runtime, user_id: str) -> N
     work_on_due(runtime)
 
     assert status_of(runtime, job_id) == (Status.FAILED, "truncated")
+
+
+def test_memory_holds_neither_the_voxels_nor_their_probabilities(segmenter: Segmenter) -> None:
+    count, side = 300, 512
+    phantom = draw_volume(1, side=side, slice_count=2, distance_mm=1.0, radii_mm=(20.0,))
+    shown = to_display(phantom.hu[0].astype(np.float32))
+    grid = Grid((side, side, count), tuple(map(tuple, affine_of(phantom).tolist())))
+    volume = Volume((shown.copy() for _ in range(count)), grid, grid.spacing_mm, grid.slice_distance_mm, "nifti")
+    case = VolumeCase("a" * 64, volume, {})
+
+    tracemalloc.start()
+    infer_volume(case, segmenter, lambda share: None)
+    outcome = measure_case_volume(case, segmenter, lambda share: None)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert outcome.result["liver_area_px"] > 0
+    # A mask of a byte a voxel, the network's maps, and a few slices at a time.
+    maps_bytes = count * 2 * 2 * segmenter.contract.side**2
+    assert peak_bytes < count * side**2 + maps_bytes + 40_000_000
 
 
 def test_deleting_a_job_removes_its_slices(runtime: Runtime, user_id: str) -> None:

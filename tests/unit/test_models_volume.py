@@ -140,7 +140,21 @@ def test_a_lesion_is_as_long_as_in_its_longest_slice(contract: Contract) -> None
     (lesion,) = result.lesions
     assert (lesion.slice, lesion.first_slice, lesion.last_slice) == (7, 5, 7)
     assert lesion.bbox == (30, 45, 30, 5)
+    assert lesion.bbox_by_slice == ((45, 45, 5, 5), (45, 45, 5, 5), (30, 45, 30, 5))
     assert lesion.longest_diameter_mm == pytest.approx(np.hypot(30, 5), abs=0.01)
+
+
+def test_a_lesion_that_forks_has_one_box_around_all_its_pieces(contract: Contract) -> None:
+    count = 12
+    liver, tumor = ball(count, (12, 48, 48), 40), np.zeros((count, SIDE, SIDE), bool)
+    tumor[4, 45:50, 30:60] = True
+    tumor[5, 45:50, 30:36] = tumor[5, 45:52, 54:60] = True
+
+    result, _ = measured(liver, tumor, contract, volume_of(count))
+
+    (lesion,) = result.lesions
+    assert lesion.bbox_by_slice == ((30, 45, 30, 5), (30, 45, 30, 7))
+    assert (lesion.slice, lesion.voxels) == (5, 150 + 30 + 42)
 
 
 def test_a_lesion_bright_in_one_slice_is_one_in_all_and_a_dim_one_is_none(contract: Contract) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import io
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from flask import Response, request
 from flask.typing import ResponseReturnValue
@@ -97,10 +97,20 @@ def overlay(job_id: str) -> ResponseReturnValue:
         base = find_artifact(connection, user_id, job_id, "preview")
         marks = find_artifact(connection, user_id, job_id, "mask")
     note_look(Act.DOWNLOAD, user_id=user_id, job_id=row.id)
-    shown = row.report.get("shown_slice")
-    boxes = [lesion["bbox"] for lesion in row.report["lesions"] if lesion.get("slice") == shown]
-    drawn = draw_overlay(base.content, marks.content, boxes)
+    drawn = draw_overlay(base.content, marks.content, boxes_shown(row.report))
     return picture(drawn, "image/png", f"overlay-{marks.content_sha256}")
+
+
+def boxes_shown(report: dict[str, Any]) -> list[list[int]]:
+    """Return the boxes of the lesions that the preview shows."""
+    if "shown_slice" not in report:
+        return [lesion["bbox"] for lesion in report["lesions"]]
+    shown: int = report["shown_slice"]
+    return [
+        lesion["bbox_by_slice"][shown - lesion["first_slice"]]
+        for lesion in report["lesions"]
+        if lesion["first_slice"] <= shown <= lesion["last_slice"]
+    ]
 
 
 @picture_view("original", "application/octet-stream")

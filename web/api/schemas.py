@@ -45,6 +45,9 @@ class LesionSchema(Schema):
     slice = fields.Integer(metadata={"description": "of a volume: where it is longest, counted from 1"})
     first_slice = fields.Integer()
     last_slice = fields.Integer()
+    bbox_by_slice = fields.List(
+        fields.List(fields.Integer()), metadata={"description": "its box in each slice from the first to the last"}
+    )
     voxels = fields.Integer()
     volume_ml = fields.Float(allow_none=True)
 

@@ -58,9 +58,11 @@ class Viewer {
     this.draw();
   }
 
-  // The lesions whose boxes belong into this picture.
+  // The lesions of this picture, each with its box in it.
   get boxed() {
-    return this.lesions.filter(({ slice }) => !this.slices || slice === this.number);
+    if (!this.slices) return this.lesions;
+    const boxIn = (lesion) => lesion.bbox_by_slice[this.number - lesion.first_slice];
+    return this.lesions.filter(boxIn).map((lesion) => ({ ...lesion, bbox: boxIn(lesion) }));
   }
 
   field(name) {
