@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import tracemalloc
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from shared.errors import ScanRefused
 from shared.settings import load_settings
 from web.context import Context
 from web.deidentify import deidentified
-from web.series_archive import check_archive, cleaned_series, slices_in
+from web.series_archive import MAX_FILE_BYTES, check_archive, cleaned_series, slices_in
 from worker.runtime import Runtime
 from worker.sandbox import Sandbox
 from worker.tasks import work_on_due
@@ -212,10 +213,14 @@ def test_a_bomb_is_unpacked_no_further_than_a_slice_is_large() -> None:
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a", bytes(400_000_000))
 
+    tracemalloc.start()
     with pytest.raises(ScanRefused) as refusal:
         list(slices_in(bomb))
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
 
     assert refusal.value.code == "too_large_unpacked"
+    assert peak_bytes < 4 * MAX_FILE_BYTES
 
 
 def test_people_may_keep_their_slices_as_they_are(
