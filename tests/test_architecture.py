@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,26 @@ def test_an_entry_point_loads_only_what_it_may(modules: list[str], forbidden: se
 
     assert done.returncode == 0, done.stderr
     assert forbidden & set(json.loads(done.stdout)) == set()
+
+
+def test_the_analysis_needs_no_more_than_the_peers_of_the_bench_get() -> None:
+    ours, theirs = pins(ROOT / "requirements.txt"), pins(ROOT / "bench/peers/requirements.txt")
+    code = "import json, sys; sys.modules.update(dict.fromkeys(json.load(sys.stdin))); import bench.peers.work"
+    missing = [
+        m for m, names in packages_distributions().items() if {n.lower() for n in names} & set(ours) - set(theirs)
+    ]
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, input=json.dumps(missing), capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert theirs.items() <= ours.items()
+
+
+def pins(requirements: Path) -> dict[str, str]:
+    """Return the version of each pinned package."""
+    return dict(line.split()[0].split("==") for line in requirements.read_text().splitlines() if "==" in line)
 
 
 def test_no_test_folder_shadows_a_package() -> None:
