@@ -13,16 +13,26 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from models.phantom import draw_phantom
+from models.segmenter import Segmenter
 from shared.migrate import migrate
 from shared.settings import Settings, load_settings
 from web import create_app
 from web.accounts import create_user
 from web.context import Context
 from web.tokens import create_token
+from worker.runtime import Runtime
 from worker.sandbox import Sandbox
+from worker.tasks import work_on_due
 
+MODEL_DIR = Path(__file__).parents[2] / "models"
 PASSWORD = "a long test password"
 SETTINGS = {"REDIS_URL": "unix:///nowhere/redis.sock", "MAX_UPLOAD_BYTES": "300000"}
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> Segmenter:
+    """The shipped network."""
+    return Segmenter(MODEL_DIR)
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +162,15 @@ def bob(new_browser: Callable[[], Browser], make_user: Callable[..., str]) -> Br
     browser = new_browser()
     browser.log_in("bob")
     return browser
+
+
+@pytest.fixture
+def run_workers(context: Context, segmenter: Segmenter, sandbox: Sandbox) -> Callable[[], None]:
+    """Work off all due jobs, as a worker process does."""
+    runtime = Runtime("host:1:a", load_settings({}), context.database, context.storage, segmenter, sandbox)
+
+    def run() -> None:
+        while work_on_due(runtime):
+            pass
+
+    return run

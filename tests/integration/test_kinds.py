@@ -13,40 +13,15 @@ from pydicom.data import get_testdata_file
 
 from models.phantom import draw_phantom
 from models.scan import read_scan, sniff_format
-from models.segmenter import Segmenter
-from shared.settings import load_settings
 from tests.hostile.files import dicom, encoded, good_png
-from web.context import Context
-from worker.runtime import Runtime
-from worker.sandbox import Sandbox
-from worker.tasks import work_on_due
 
-MODEL_DIR = Path(__file__).parents[2] / "models"
 Headers = dict[str, str]
-
-
-@pytest.fixture(scope="module")
-def segmenter() -> Segmenter:
-    """The shipped network."""
-    return Segmenter(MODEL_DIR)
 
 
 @pytest.fixture
 def database_url(tmp_path: Path) -> str:
     """One database is enough: what is tested here never reaches SQL."""
     return f"sqlite:///{tmp_path / 'hepaq.sqlite3'}"
-
-
-@pytest.fixture
-def run_workers(context: Context, segmenter: Segmenter, sandbox: Sandbox) -> Callable[[], None]:
-    """Work off all due jobs, as a worker process does."""
-    runtime = Runtime("host:1:a", load_settings({}), context.database, context.storage, segmenter, sandbox)
-
-    def run() -> None:
-        while work_on_due(runtime):
-            pass
-
-    return run
 
 
 def submit(client: FlaskClient, headers: Headers, content: bytes, name: str = "ZZPHI^TEST.png"):

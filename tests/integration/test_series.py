@@ -21,17 +21,11 @@ from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage
 import web.series_archive
 from models.phantom_volume import affine_of, draw_volume, to_nifti, to_series
 from models.scan import read_volume
-from models.segmenter import Segmenter
 from shared.errors import ScanRefused
-from shared.settings import load_settings
 from web.context import Context
 from web.deidentify import deidentified
 from web.series_archive import MAX_FILE_BYTES, check_archive, cleaned_series, slices_in
-from worker.runtime import Runtime
-from worker.sandbox import Sandbox
-from worker.tasks import work_on_due
 
-MODEL_DIR = Path(__file__).parents[2] / "models"
 Headers = dict[str, str]
 PHANTOM = draw_volume(1, side=100, slice_count=12, radii_mm=(22.0,))
 CANARY = "ZZPHI^TEST"
@@ -78,28 +72,10 @@ def cleaned(content: bytes) -> bytes:
         return kept.read()
 
 
-@pytest.fixture(scope="module")
-def segmenter() -> Segmenter:
-    """The shipped network."""
-    return Segmenter(MODEL_DIR)
-
-
 @pytest.fixture
 def database_url(tmp_path: Path) -> str:
     """One database is enough: what is tested here never reaches SQL."""
     return f"sqlite:///{tmp_path / 'hepaq.sqlite3'}"
-
-
-@pytest.fixture
-def run_workers(context: Context, segmenter: Segmenter, sandbox: Sandbox) -> Callable[[], None]:
-    """Work off all due jobs, as a worker process does."""
-    runtime = Runtime("host:1:a", load_settings({}), context.database, context.storage, segmenter, sandbox)
-
-    def run() -> None:
-        while work_on_due(runtime):
-            pass
-
-    return run
 
 
 def submit(client: FlaskClient, headers: Headers, content: bytes):

@@ -17,46 +17,22 @@ from flask.testing import FlaskClient
 
 from models.phantom_volume import affine_of, draw_volume, to_nifti
 from models.scan import read_volume
-from models.segmenter import Segmenter
 from shared.errors import UnreadableScan
 from shared.intended_use import INTENDED_USE
-from shared.settings import load_settings
 from web.context import Context
 from web.nifti_clean import cleaned_nifti
 from web.nifti_header import MIN_OFFSET_BYTES
-from worker.runtime import Runtime
-from worker.sandbox import Sandbox
-from worker.tasks import work_on_due
 
-MODEL_DIR = Path(__file__).parents[2] / "models"
 Headers = dict[str, str]
 PHANTOM = draw_volume(1, side=96, slice_count=12, radii_mm=(22.0,))
 CONTENT = to_nifti(PHANTOM)
 CANARY = b"ZZPHI^TEST"
 
 
-@pytest.fixture(scope="module")
-def segmenter() -> Segmenter:
-    """The shipped network."""
-    return Segmenter(MODEL_DIR)
-
-
 @pytest.fixture
 def database_url(tmp_path: Path) -> str:
     """One database is enough: what is tested here never reaches SQL."""
     return f"sqlite:///{tmp_path / 'hepaq.sqlite3'}"
-
-
-@pytest.fixture
-def run_workers(context: Context, segmenter: Segmenter, sandbox: Sandbox) -> Callable[[], None]:
-    """Work off all due jobs, as a worker process does."""
-    runtime = Runtime("host:1:a", load_settings({}), context.database, context.storage, segmenter, sandbox)
-
-    def run() -> None:
-        while work_on_due(runtime):
-            pass
-
-    return run
 
 
 @pytest.fixture

@@ -37,12 +37,6 @@ from worker.tasks import work_on_due
 MODEL_DIR = Path(__file__).parents[2] / "models"
 
 
-@pytest.fixture(scope="module")
-def segmenter() -> Segmenter:
-    """The shipped network."""
-    return Segmenter(MODEL_DIR)
-
-
 @pytest.fixture
 def runtime(database: Database, storage: FolderStorage, segmenter: Segmenter, sandbox: Sandbox) -> Runtime:
     """One worker process's runtime."""

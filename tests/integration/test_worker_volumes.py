@@ -3,7 +3,6 @@
 import gzip
 import io
 import tracemalloc
-from pathlib import Path
 
 import cv2
 import nibabel
@@ -34,14 +33,7 @@ from worker.sandbox import Sandbox
 from worker.tasks import work_on_due
 from worker.volume_analysis import VolumeCase, infer_volume, measure_case_volume
 
-MODEL_DIR = Path(__file__).parents[2] / "models"
 PHANTOM = draw_volume(1, side=128, slice_count=20, radii_mm=(20.0,))
-
-
-@pytest.fixture(scope="module")
-def segmenter() -> Segmenter:
-    """The shipped network."""
-    return Segmenter(MODEL_DIR)
 
 
 @pytest.fixture
