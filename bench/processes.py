@@ -73,7 +73,7 @@ def wait_until_it_answers(url: str, process: subprocess.Popen[bytes], *, log: Pa
             if error.code < 500:
                 return
         except OSError:
-            pass
+            pass  # not listening yet
         time.sleep(0.02)
     raise RuntimeError(f"{url} does not answer\n{log.read_text()[-3000:]}")
 
