@@ -1,11 +1,12 @@
 """What can be trained: a network with the loss and the learning rate that belong to it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from torch import Tensor, nn
 
-from models.losses import liver_tumor_loss, tumor_dice_loss
+from models.losses import liver_tumor_loss, soft_tversky, tumor_dice_loss
 from models.residual_unet import ResidualUNet
 from models.unet import DilatedUNet, ancestor_network
 
@@ -33,15 +34,21 @@ class Recipe:
     augmented: bool
 
 
+RESIDUAL = Recipe(
+    "residual U-Net, BatchNorm, stride-2 stem, sub-pixel head",
+    lambda width: ResidualUNet(width=width),
+    liver_tumor_loss,
+    learning_rate=2e-3,
+    weight_decay=5e-2,
+    annealed=True,
+    augmented=True,
+)
 RECIPES = {
-    "residual": Recipe(
-        "residual U-Net, BatchNorm, stride-2 stem, sub-pixel head",
-        lambda width: ResidualUNet(width=width),
-        liver_tumor_loss,
-        learning_rate=2e-3,
-        weight_decay=5e-2,
-        annealed=True,
-        augmented=True,
+    "residual": RESIDUAL,
+    "tversky": replace(
+        RESIDUAL,
+        title="residual U-Net with Tversky loss, BatchNorm, stride-2 stem, sub-pixel head",
+        loss=partial(liver_tumor_loss, agreement=soft_tversky),
     ),
     "dilated": Recipe(
         "dilated U-Net, BatchNorm",

@@ -5,6 +5,7 @@ import math
 import os
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ torch = pytest.importorskip("torch")
 
 from models import checkpoint  # noqa: E402
 from models.dataset import Slices  # noqa: E402
-from models.losses import liver_tumor_loss, soft_dice, tumor_dice_loss, verdict_loss  # noqa: E402
+from models.losses import liver_tumor_loss, soft_dice, soft_tversky, tumor_dice_loss, verdict_loss  # noqa: E402
 from models.recipes import RECIPES  # noqa: E402
 from models.residual_unet import ResidualUNet  # noqa: E402
 from models.start import begun_from, starting_weights  # noqa: E402
@@ -57,13 +58,26 @@ def test_our_networks_give_liver_and_tumor_on_their_own_grid(recipe: str, side: 
     assert RECIPES[recipe].build(4)(torch.zeros(2, 1, side, side)).shape == (2, 2, side, side)
 
 
-def test_the_loss_falls_with_the_error() -> None:
+@pytest.mark.parametrize("agreement", [soft_dice, soft_tversky])
+def test_the_loss_falls_with_the_error(agreement: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
     truth = torch.zeros(2, 2, 32, 32)
     truth[0, :, 8:20, 8:20] = 1
-    losses = [liver_tumor_loss((2 * truth - 1) * certainty, truth).item() for certainty in (-5.0, 0.0, 1.0, 8.0)]
+    answers = [(2 * truth - 1) * certainty for certainty in (-5.0, 0.0, 1.0, 8.0)]
+    losses = [liver_tumor_loss(answer, truth, agreement).item() for answer in answers]
 
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < 0.05
+
+
+def test_tversky_minds_what_is_missed_more_than_what_is_invented() -> None:
+    truth, less, more = (torch.zeros(1, 1, 64, 64) for _ in range(3))
+    truth[..., 10:30, 10:30] = 1
+    less[..., 10:30, 15:30] = 1  # 100 px missed
+    more[..., 10:30, 5:30] = 1  # 100 px invented
+
+    assert soft_tversky(less, truth) < soft_tversky(more, truth) < soft_tversky(truth, truth)
+    assert soft_dice(less, truth) < soft_dice(more, truth)
+    assert soft_tversky(less, truth) < soft_dice(less, truth)
 
 
 def test_the_ancestors_loss_looks_at_the_tumor_alone() -> None:
@@ -73,6 +87,14 @@ def test_the_ancestors_loss_looks_at_the_tumor_alone() -> None:
 
     assert tumor_dice_loss(8 * (2 * truth[:, 1:] - 1), truth) < 0.05
     assert tumor_dice_loss(-8 * (2 * truth[:, 1:] - 1), truth) > 0.5
+
+
+def test_marking_nothing_does_not_pay_by_the_ancestors_loss() -> None:
+    truth = torch.zeros(8, 2, 128, 128)
+    truth[:4, 1, 8:18, 8:18] = 1
+    nothing, everything = torch.full((8, 1, 128, 128), -20.0), torch.full((8, 1, 128, 128), 20.0)
+
+    assert tumor_dice_loss(nothing, truth) > tumor_dice_loss(everything, truth)
 
 
 def test_a_slice_is_called_by_its_brightest_pixels() -> None:
