@@ -1,7 +1,7 @@
 """Lesions: the connected parts of the tumor, and how large they are."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -36,7 +36,7 @@ class Lesion:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the lesion as JSON would have it."""
-        return asdict(self) | {"bbox": list(self.bbox), "centroid": list(self.centroid)}
+        return vars(self) | {"bbox": list(self.bbox), "centroid": list(self.centroid)}
 
 
 def find_lesions(

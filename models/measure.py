@@ -1,13 +1,13 @@
 """From a mask to the numbers of a result."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from models.lesion import Lesion, find_lesions
-from models.postprocess import BACKGROUND, TUMOR
+from models.postprocess import TUMOR
 from models.stage import decide_stage
 
 # A slice's verdict hangs on so many of its pixels, 16 of 224 x 224: as many as training makes agree with it.
@@ -42,7 +42,7 @@ class Measurement:
     def to_dict(self) -> dict[str, Any]:
         """Return the measurement as JSON would have it."""
         lesions = [lesion.to_dict() for lesion in self.lesions]
-        return asdict(self) | {
+        return vars(self) | {
             "lesions": lesions,
             "lesion_count": len(lesions),
             "warnings": list(self.warnings),
@@ -65,8 +65,8 @@ def measure(
         calibration: slope and offset on the logit of the brightest tumor pixels.
     """
     lesions = find_lesions(mask, tumor_probability, spacing_mm)
-    tumor_px = int((mask == TUMOR).sum())
-    liver_px = int((mask != BACKGROUND).sum())
+    tumor_px = int(np.count_nonzero(mask == TUMOR))
+    liver_px = int(np.count_nonzero(mask))  # BACKGROUND is nought
     pixel_mm2 = spacing_mm[0] * spacing_mm[1] if spacing_mm else None
     height, width = mask.shape
     stage = decide_stage(lesions, (height, width), calibrated_mm=spacing_mm is not None)

@@ -85,7 +85,7 @@ def compose_mask(liver: np.ndarray, tumor_probability: np.ndarray, contract: Con
     Returns:
         (H, W) uint8 of 0 background, 128 liver, 255 tumor.
     """
-    mask = np.where(liver, np.uint8(LIVER), np.uint8(BACKGROUND))
+    mask = liver.view(np.uint8) * np.uint8(LIVER)  # BACKGROUND is nought
     mask[mark_lesions(tumor_probability, contract)] = TUMOR
     return mask
 

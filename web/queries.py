@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cache
+from types import SimpleNamespace
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from shared.errors import NotFound
 from shared.identifiers import is_id
 from shared.jobs.states import Status
+from shared.jobs.submit import Submission
 from shared.tables import artifacts, jobs, results, scans, slices, submissions
 
 MAX_PAGE = 100
@@ -24,12 +26,17 @@ SUMMARY = (
     results.c.tumor_detected, results.c.confidence, results.c.stage, results.c.stage_rule,
     results.c.affected_percent, results.c.lesion_count, results.c.scope, results.c.slice_count,
 )  # fmt: skip
+NOTHING_YET = dict.fromkeys(column.name for column in SUMMARY)
 WHOLE = (
     *SUMMARY, results.c.liver_area_px, results.c.tumor_area_px, results.c.liver_volume_ml, results.c.tumor_volume_ml,
     results.c.model_name, results.c.model_version,
     results.c.model_sha256, results.c.code_version, results.c.input_sha256, results.c.mask_sha256, results.c.report,
 )  # fmt: skip
 STATUS = (jobs.c.id, jobs.c.status, jobs.c.phase, jobs.c.progress_percent, jobs.c.cancel_requested_ms)
+
+
+# A job in summary: read, or just made.
+SummaryRow = Row | SimpleNamespace
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,23 @@ def find_job(connection: Connection, user_id: str, job_id: str) -> Row:
 def find_jobs(connection: Connection, user_id: str, ids: list[str]) -> list[Row]:
     """Return those of many jobs that exist and are the user's, in summary."""
     return list(connection.execute(OWN_JOBS, {"user_id": user_id, "job_ids": ids}))
+
+
+def just_submitted(submission: Submission) -> list[SimpleNamespace]:
+    """Return the jobs of a new submission as `find_jobs` would: to ask for them took a quarter of an upload's time."""
+    said = {
+        "status": Status.QUEUED,
+        "progress_percent": 0,
+        "attempt": 0,
+        "created_ms": submission.created_ms,
+        "submission_id": submission.id,
+        "scan_count": len(submission.scans),
+        "label": submission.label,
+    }
+    return [
+        SimpleNamespace(**NOTHING_YET | said | vars(scan) | {"id": job_id, "submission_index": index})
+        for index, (job_id, scan) in enumerate(zip(submission.job_ids, submission.scans, strict=True), 1)
+    ]
 
 
 def find_statuses(connection: Connection, user_id: str, ids: list[str]) -> list[Row]:

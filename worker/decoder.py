@@ -12,7 +12,6 @@ import resource
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -125,7 +124,7 @@ def read(content: bytes) -> tuple[dict[str, Any], Iterable[np.ndarray]]:
         grid = {"shape": volume.grid.shape, "affine": volume.grid.affine}
         return {name: getattr(volume, name) for name in VOLUME_FIELDS} | {"grid": grid}, volume.slices
     scan = read_scan(content)
-    return asdict(scan) | {"pixels": None, "shape": scan.pixels.shape}, [scan.pixels]
+    return vars(scan) | {"pixels": None, "shape": scan.pixels.shape}, [scan.pixels]
 
 
 def answer(content: bytes, connection: Connection) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, func, select, update
 
 from shared.database import now_ms
 from shared.jobs.events import record
@@ -11,6 +11,38 @@ from shared.tables import jobs, scans
 
 # As `models.volume_type` and `web.scan_header` tell them.
 VOLUME_FORMATS = ("nifti", "dicom_series")
+DUE = (
+    select(jobs.c.id)
+    .where(jobs.c.status == Status.QUEUED, jobs.c.available_ms <= now_ms(), jobs.c.cancel_requested_ms.is_(None))
+    .order_by(jobs.c.id)
+    .limit(bindparam("at_most"))
+    .with_for_update(skip_locked=True)
+)
+IN_IDS = jobs.c.id.in_(bindparam("ids", expanding=True))
+CLAIMS = (
+    select(
+        jobs.c.id, jobs.c.fence + 1, jobs.c.attempt + 1, jobs.c.crash_count, scans.c.content_sha256,
+        scans.c.size_bytes, scans.c.format,
+    )
+    .join(scans, scans.c.id == jobs.c.scan_id)
+    .where(IN_IDS)
+    .order_by(jobs.c.id)
+)  # fmt: skip
+START = (
+    update(jobs)
+    .where(IN_IDS, jobs.c.status == Status.QUEUED)
+    .values(
+        status=Status.RUNNING,
+        phase=Phase.DECODING,
+        progress_percent=0,
+        attempt=jobs.c.attempt + 1,
+        fence=jobs.c.fence + 1,
+        version=jobs.c.version + 1,
+        started_ms=func.coalesce(jobs.c.started_ms, now_ms()),
+        lease_until_ms=now_ms() + bindparam("lease_ms", type_=BigInteger),
+        deadline_ms=now_ms() + bindparam("within_ms", type_=BigInteger),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -37,51 +69,17 @@ def claim_due(connection: Connection, worker_id: str, *, limit: int, lease_s: fl
     One volume at most is among them, the last: others work on the next one meanwhile.
     Rows locked by another claim are passed over on MySQL and MariaDB; SQLite has one writer at a time.
     """
-    due = (
-        select(jobs.c.id)
-        .where(jobs.c.status == Status.QUEUED, jobs.c.available_ms <= now_ms(), jobs.c.cancel_requested_ms.is_(None))
-        .order_by(jobs.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    ids = connection.execute(due).scalars().all()
+    ids = list(connection.execute(DUE, {"at_most": limit}).scalars())
     if not ids:
         return []
-    claims = up_to_a_volume(read_claims(connection, list(ids)))
+    # Nobody else changes rows that this transaction locked, so the claims may be told before they are made.
+    claims = up_to_a_volume([Claim(*row) for row in connection.execute(CLAIMS, {"ids": ids})])
     ids = [claim.job_id for claim in claims]
-    connection.execute(
-        update(jobs)
-        .where(jobs.c.id.in_(ids), jobs.c.status == Status.QUEUED)
-        .values(
-            status=Status.RUNNING,
-            phase=Phase.DECODING,
-            progress_percent=0,
-            attempt=jobs.c.attempt + 1,
-            fence=jobs.c.fence + 1,
-            version=jobs.c.version + 1,
-            worker_id=worker_id,
-            started_ms=func.coalesce(jobs.c.started_ms, now_ms()),
-            lease_until_ms=now_ms() + int(lease_s * 1000),
-            deadline_ms=now_ms() + int(deadline_s * 1000),
-        )
-    )
+    terms = {"lease_ms": int(lease_s * 1000), "within_ms": int(deadline_s * 1000)}
+    connection.execute(START, terms | {"ids": ids, "worker_id": worker_id})
     fences = {claim.job_id: claim.fence for claim in claims}
     record(connection, fences, (Status.QUEUED, Status.RUNNING), actor=worker_id, reason="claimed")
     return claims
-
-
-def read_claims(connection: Connection, ids: list[str]) -> list[Claim]:
-    """Return the claims on jobs that are about to be made; nobody else changes rows that this transaction locked."""
-    claimed = (
-        select(
-            jobs.c.id, jobs.c.fence + 1, jobs.c.attempt + 1, jobs.c.crash_count, scans.c.content_sha256,
-            scans.c.size_bytes, scans.c.format,
-        )
-        .join(scans, scans.c.id == jobs.c.scan_id)
-        .where(jobs.c.id.in_(ids))
-        .order_by(jobs.c.id)
-    )  # fmt: skip
-    return [Claim(*row) for row in connection.execute(claimed)]
 
 
 def up_to_a_volume(claims: list[Claim]) -> list[Claim]:

@@ -9,13 +9,31 @@ from sqlalchemy import Connection, insert, update
 from shared.database import now_ms
 from shared.jobs.claim import Claim
 from shared.jobs.events import record
-from shared.jobs.lease import owned_by
+from shared.jobs.lease import OWNED, owning
 from shared.jobs.states import Status
 from shared.tables import artifacts, jobs, lesions, results, slices
 
 MAX_BACKOFF_S = 300.0
 FREED: dict[str, Any] = {"phase": None, "worker_id": None, "lease_until_ms": None, "deadline_ms": None}
+SUCCEED = (
+    update(jobs)
+    .where(OWNED, jobs.c.cancel_requested_ms.is_(None))
+    .values(
+        status=Status.SUCCEEDED,
+        progress_percent=100,
+        finished_ms=now_ms(),
+        version=jobs.c.version + 1,
+        error_code=None,
+        error_detail=None,
+        **FREED,
+    )
+)
+END = (
+    update(jobs).where(OWNED).values(finished_ms=now_ms(), fence=jobs.c.fence + 1, version=jobs.c.version + 1, **FREED)
+)
+END_CANCELLED = END.where(jobs.c.cancel_requested_ms.is_not(None))
 INSERT_RESULT = insert(results).values(created_ms=now_ms())
+INSERT_LESIONS, INSERT_ARTIFACTS, INSERT_SLICES = insert(lesions), insert(artifacts), insert(slices)
 
 
 @dataclass(frozen=True)
@@ -30,31 +48,19 @@ class Outcome:
 
 def succeed(connection: Connection, claim: Claim, outcome: Outcome, *, actor: str) -> bool:
     """Write the result and end the job; False, and nothing written, if the job is no longer ours or to be cancelled."""
-    ended = connection.execute(
-        update(jobs)
-        .where(owned_by(claim), jobs.c.cancel_requested_ms.is_(None))
-        .values(
-            status=Status.SUCCEEDED,
-            progress_percent=100,
-            finished_ms=now_ms(),
-            version=jobs.c.version + 1,
-            error_code=None,
-            error_detail=None,
-            **FREED,
-        )
-    )
+    ended = connection.execute(SUCCEED, owning(claim))
     if not ended.rowcount:
         return False
     owner = {"job_id": claim.job_id}
     provenance = {"fence": claim.fence, "attempt": claim.attempt, "worker_id": actor}
     connection.execute(INSERT_RESULT, owner | provenance | outcome.result)
-    for table, rows in (
-        (lesions, outcome.lesions),
-        (artifacts, outcome.artifacts),
-        (slices, outcome.slices),
+    for statement, rows in (
+        (INSERT_LESIONS, outcome.lesions),
+        (INSERT_ARTIFACTS, outcome.artifacts),
+        (INSERT_SLICES, outcome.slices),
     ):
         if rows:
-            connection.execute(insert(table), [owner | row for row in rows])
+            connection.execute(statement, [owner | row for row in rows])
     change = (Status.RUNNING, Status.SUCCEEDED)
     record(connection, {claim.job_id: claim.fence}, change, actor=actor, reason="finished")
     return True
@@ -74,7 +80,7 @@ def retry_or_die(
     delay_s = min(MAX_BACKOFF_S, backoff_s * 2 ** (claim.attempt - 1)) * random.uniform(0.5, 1.5)
     queued = connection.execute(
         update(jobs)
-        .where(owned_by(claim))
+        .where(OWNED)
         .values(
             status=Status.QUEUED,
             progress_percent=0,
@@ -85,7 +91,8 @@ def retry_or_die(
             error_code=code,
             error_detail=detail[:300],
             **FREED,
-        )
+        ),
+        owning(claim),
     )
     if not queued.rowcount:
         return False
@@ -96,13 +103,7 @@ def retry_or_die(
 
 def finish_cancelled(connection: Connection, claim: Claim, *, actor: str) -> bool:
     """End a running job that somebody asked to cancel."""
-    ended = connection.execute(
-        update(jobs)
-        .where(owned_by(claim), jobs.c.cancel_requested_ms.is_not(None))
-        .values(
-            status=Status.CANCELLED, finished_ms=now_ms(), fence=jobs.c.fence + 1, version=jobs.c.version + 1, **FREED
-        )
-    )
+    ended = connection.execute(END_CANCELLED, owning(claim) | {"status": Status.CANCELLED})
     if not ended.rowcount:
         return False
     change = (Status.RUNNING, Status.CANCELLED)
@@ -112,19 +113,8 @@ def finish_cancelled(connection: Connection, claim: Claim, *, actor: str) -> boo
 
 def end_with_error(connection: Connection, claim: Claim, status: Status, *, code: str, detail: str, actor: str) -> bool:
     """End the job as failed or dead with its code and sentence."""
-    ended = connection.execute(
-        update(jobs)
-        .where(owned_by(claim))
-        .values(
-            status=status,
-            finished_ms=now_ms(),
-            fence=jobs.c.fence + 1,
-            version=jobs.c.version + 1,
-            error_code=code,
-            error_detail=detail[:300],
-            **FREED,
-        )
-    )
+    said = {"status": status, "error_code": code, "error_detail": detail[:300]}
+    ended = connection.execute(END, owning(claim) | said)
     if not ended.rowcount:
         return False
     record(connection, {claim.job_id: claim.fence + 1}, (Status.RUNNING, status), actor=actor, reason=code)

@@ -1,7 +1,7 @@
 """Stored scans become queued jobs, all in one transaction."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select
@@ -15,10 +15,8 @@ from shared.jobs.states import ACTIVE, Status
 from shared.jobs.usage import STORED_BYTES, add_stored_bytes
 from shared.tables import jobs, scans, submissions
 
-INSERT_SUBMISSION = insert(submissions).values(created_ms=now_ms())
-INSERT_SCANS = insert(scans).values(created_ms=now_ms())
-# published_ms = now: the caller rings right after the commit; if that is lost, the keeper rings again.
-INSERT_JOBS = insert(jobs).values(created_ms=now_ms(), available_ms=now_ms(), published_ms=now_ms())
+NOW = select(now_ms())
+INSERT_SUBMISSION, INSERT_SCANS, INSERT_JOBS = insert(submissions), insert(scans), insert(jobs)
 # Bounded: never looks at more rows than the limit allows.
 UNFINISHED = (
     select(jobs.c.id)
@@ -40,9 +38,21 @@ class StoredScan:
 
 @dataclass(frozen=True)
 class Submission:
-    """What one upload became."""
+    """What one upload became.
+
+    Attributes:
+        id: its own.
+        created_ms: when, by the database's clock.
+        label: of all its scans.
+        scans: what was stored, in the order of the upload.
+        job_ids: their jobs.
+        replayed: whether the jobs are those of an earlier upload with the same key.
+    """
 
     id: str
+    created_ms: int
+    label: str | None
+    scans: tuple[StoredScan, ...]
     job_ids: tuple[str, ...]
     replayed: bool
 
@@ -63,37 +73,40 @@ def submit(
         Conflict: the idempotency key was used for other content.
     """
     digest = content_digest(stored, label)
+    created_ms = connection.execute(NOW).scalar_one()
     row = {
         "id": new_id(),
         "user_id": user_id,
         "idempotency_key": idempotency_key,
         "content_sha256": digest,
         "scan_count": len(stored),
+        "created_ms": created_ms,
     }
     if idempotency_key is None:
         connection.execute(INSERT_SUBMISSION, row)
     else:
-        if earlier := find_earlier(connection, user_id, idempotency_key, digest):
+        if earlier := find_earlier(connection, row, stored, label):
             return earlier
         try:
             with connection.begin_nested():
                 connection.execute(INSERT_SUBMISSION, row)
         except IntegrityError:
             # Another request with the same key was faster; its row is committed, for the insert waited for it.
-            earlier = find_earlier(connection, user_id, idempotency_key, digest)
+            earlier = find_earlier(connection, row, stored, label)
             if earlier is None:
                 raise
             return earlier
-    return Submission(str(row["id"]), insert_jobs(connection, row, stored, label), replayed=False)
+    ids = insert_jobs(connection, row, stored, label)
+    return Submission(str(row["id"]), created_ms, label, tuple(stored), ids, replayed=False)
 
 
 def insert_jobs(
     connection: Connection, submission: dict[str, Any], stored: list[StoredScan], label: str | None
 ) -> tuple[str, ...]:
     """Insert a submission's scans, queued jobs and events; return the jobs' ids."""
-    user_id = submission["user_id"]
-    owned = {"user_id": user_id}
-    scan_rows = [{"id": new_id(), "label": label, **asdict(scan), **owned} for scan in stored]
+    user_id, created_ms = submission["user_id"], submission["created_ms"]
+    owned = {"user_id": user_id, "created_ms": created_ms}
+    scan_rows = [{"id": new_id(), "label": label, **vars(scan), **owned} for scan in stored]
     job_rows = [
         {
             "id": new_id(),
@@ -101,6 +114,9 @@ def insert_jobs(
             "submission_id": submission["id"],
             "submission_index": index,
             "status": Status.QUEUED,
+            "available_ms": created_ms,
+            # The caller rings right after the commit; if that is lost, the keeper rings again.
+            "published_ms": created_ms,
             **owned,
         }
         for index, row in enumerate(scan_rows, 1)
@@ -119,24 +135,27 @@ def content_digest(stored: list[StoredScan], label: str | None) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def find_earlier(connection: Connection, user_id: str, idempotency_key: str, digest: str) -> Submission | None:
-    """Return the submission made with this key before, if any.
+def find_earlier(
+    connection: Connection, submission: dict[str, Any], stored: list[StoredScan], label: str | None
+) -> Submission | None:
+    """Return the submission made before with this one's key, if any.
 
     Raises:
         Conflict: it had other content.
     """
-    query = select(submissions.c.id, submissions.c.content_sha256).where(
-        submissions.c.user_id == user_id, submissions.c.idempotency_key == idempotency_key
+    query = select(submissions.c.id, submissions.c.content_sha256, submissions.c.created_ms).where(
+        submissions.c.user_id == submission["user_id"],
+        submissions.c.idempotency_key == submission["idempotency_key"],
     )
     row = connection.execute(query).first()
     if row is None:
         return None
-    if row.content_sha256 != digest:
+    if row.content_sha256 != submission["content_sha256"]:
         raise Conflict("This Idempotency-Key was used for another upload.", code="idempotency_key_reused")
     ids = connection.execute(
         select(jobs.c.id).where(jobs.c.submission_id == row.id).order_by(jobs.c.submission_index)
     ).scalars()
-    return Submission(row.id, tuple(ids), replayed=True)
+    return Submission(row.id, row.created_ms, label, tuple(stored), tuple(ids), replayed=True)
 
 
 def check_quota(

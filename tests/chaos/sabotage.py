@@ -4,20 +4,39 @@ The chaos tests must go red with it, or they prove nothing.
 """
 
 import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
 
-import shared.jobs.finish
-import shared.jobs.lease
+from sqlalchemy import ColumnElement, Update, and_, bindparam, or_
+from sqlalchemy.sql.visitors import replacement_traverse
+
+from shared.jobs import finish, lease
 from shared.tables import jobs
+
+FENCE = bindparam("owned_fence")
+# The parameter must stay, or the statement would not take it.
+ANY_OWNER = and_(jobs.c.id == bindparam("owned_id"), or_(jobs.c.fence == FENCE, jobs.c.fence != FENCE))
+
+
+def unfenced() -> Iterator[tuple[ModuleType, str, ColumnElement | Update]]:
+    """Yield every statement a worker writes with, and where it is, with a condition that the fence has no part in."""
+
+    def any_owner(element: Any, **_: Any) -> ColumnElement | None:
+        return ANY_OWNER if element is lease.OWNED else None
+
+    for module in (finish, lease):
+        for name, value in list(vars(module).items()):
+            if isinstance(value, Update):
+                yield module, name, replacement_traverse(value, {}, any_owner)
+    for module in (finish, lease):
+        yield module, "OWNED", ANY_OWNER
 
 
 def without_fence() -> None:
     """Let a worker write whatever has become of its job meanwhile."""
-
-    def any_owner(claim):  # type: ignore[no-untyped-def]
-        return jobs.c.id == claim.job_id
-
-    shared.jobs.lease.owned_by = any_owner
-    shared.jobs.finish.owned_by = any_owner
+    for module, name, statement in list(unfenced()):
+        setattr(module, name, statement)
 
 
 def without_keeper() -> None:

@@ -273,6 +273,17 @@ def test_how_many_jobs_stand(client: FlaskClient, ann: Headers, scan_png: bytes,
     assert client.get("/api/v1/jobs/status", headers=ann).status_code == 422
 
 
+def test_the_answer_to_an_upload_says_what_reading_the_jobs_says(
+    client: FlaskClient, ann: Headers, scan_png: bytes
+) -> None:
+    made = post(client, ann, scan_png, scan_png, label="case 7").json["jobs"]
+
+    read = client.get(f"/api/v1/jobs?ids={','.join(job['id'] for job in made)}", headers=ann).json["jobs"]
+
+    assert sorted(read, key=lambda job: job["submission"]["index"]) == made
+    assert [job["submission"]["index"] for job in made] == [1, 2]
+
+
 def test_a_list_is_what_its_schema_says(client: FlaskClient, ann: Headers, scan_png: bytes, context: Context) -> None:
     made = [post(client, ann, scan_png).json["id"] for _ in range(2)]
     finish_next(context)

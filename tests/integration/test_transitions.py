@@ -33,6 +33,7 @@ from shared.jobs.states import TERMINAL, Status
 from shared.jobs.submit import StoredScan, submit
 from shared.migrate import migrate
 from shared.tables import artifacts, job_events, jobs, lesions, results, scans, submissions, usage, users
+from tests.chaos.sabotage import unfenced
 
 LEASE_S, DEADLINE_S = 30, 900
 MAX_ATTEMPTS, MAX_CRASHES = 3, 2
@@ -212,8 +213,8 @@ def test_no_order_of_transitions_breaks_a_promise(machine: type[Transitions]) ->
 def test_without_the_fence_the_machine_finds_a_broken_promise(
     machine: type[Transitions], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (lease, finish):
-        monkeypatch.setattr(module, "owned_by", lambda held: jobs.c.id == held.job_id)
+    for module, name, statement in list(unfenced()):
+        monkeypatch.setattr(module, name, statement)
 
     with pytest.raises(AssertionError):
         try_orders(machine, 20)

@@ -9,6 +9,7 @@ from sqlalchemy import Row
 
 from shared.intended_use import INTENDED_USE
 from shared.jobs.states import Status
+from web.queries import SummaryRow
 
 SUMMARY_COLUMNS = (
     "tumor_detected", "confidence", "stage", "stage_rule", "affected_percent", "lesion_count", "scope", "slice_count",
@@ -38,7 +39,7 @@ def iso(at_ms: int | None) -> str | None:
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def job_status(row: Row) -> dict[str, Any]:
+def job_status(row: SummaryRow) -> dict[str, Any]:
     """Return how a job stands, and nothing else."""
     return {
         "id": row.id,
@@ -49,7 +50,7 @@ def job_status(row: Row) -> dict[str, Any]:
     }
 
 
-def job_summary(row: Row) -> dict[str, Any]:
+def job_summary(row: SummaryRow) -> dict[str, Any]:
     """Return a job as lists show it."""
     has_result = row.tumor_detected is not None
     return job_status(row) | {
@@ -82,7 +83,7 @@ def result_whole(row: Row) -> dict[str, Any] | None:
     return report | columns | {"model": model, "intended_use": INTENDED_USE}
 
 
-def links(row: Row) -> dict[str, str]:
+def links(row: SummaryRow) -> dict[str, str]:
     """Return where to go from a job."""
     pattern = PICTURED[row.scope] if row.status == Status.SUCCEEDED else PLAIN
     return {name: url.replace(SOME_ID, row.id) for name, url in link_patterns(request.script_root, pattern).items()}

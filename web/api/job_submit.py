@@ -1,5 +1,6 @@
 """`POST /api/v1/jobs`: scans become jobs."""
 
+from collections.abc import Sequence
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, cast
 
@@ -8,14 +9,15 @@ from flask_smorest import Blueprint
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from shared.errors import BadUpload, Invalid, ScanTooLarge
+from shared.jobs.submit import Submission
 from shared.settings import MIB, Settings
 from shared.storage import CHUNK_BYTES
 from web.api.documents import job_summary
 from web.api.identity import caller, requires_caller
 from web.api.schemas import AcceptedSchema, ProblemSchema
-from web.context import current
+from web.context import Context, current
 from web.intake import receive
-from web.queries import find_jobs
+from web.queries import SummaryRow, find_jobs, just_submitted
 
 blueprint = Blueprint("job_submit", __name__, description="Submit scans")
 
@@ -71,9 +73,7 @@ def submit_scans() -> Response:
             label=request.form.get("label") or request.args.get("label"),
             idempotency_key=request.headers.get("Idempotency-Key"),
         )
-    with context.database.read() as connection:
-        rows = {row.id: row for row in find_jobs(connection, caller().user_id, list(submission.job_ids))}
-    made = [job_summary(rows[job_id]) for job_id in submission.job_ids if job_id in rows]
+    made = [job_summary(row) for row in jobs_of(context, submission)]
     # Not dumped through its schema, as `job_reads` explains.
     document: dict[str, Any] = {"jobs": made}
     if len(made) == 1:
@@ -82,6 +82,16 @@ def submit_scans() -> Response:
     response.status_code = 200 if submission.replayed else 202
     response.headers["Location"] = made[0]["links"]["self"] if len(made) == 1 else url_for("jobs.read_many")
     return response
+
+
+def jobs_of(context: Context, submission: Submission) -> Sequence[SummaryRow]:
+    """Return the jobs of a submission, in its order, without those of an earlier one that were deleted since."""
+    if not submission.replayed:
+        return just_submitted(submission)
+    with context.database.read() as connection:
+        return sorted(
+            find_jobs(connection, caller().user_id, list(submission.job_ids)), key=lambda row: row.submission_index
+        )
 
 
 def read_streams(settings: Settings, body: BinaryIO) -> list[BinaryIO]:
