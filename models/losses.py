@@ -13,6 +13,7 @@ SMOOTHING_PX = 50.0
 # Alone with Dice, a network is paid for marking nothing where the smoothing is not far below a tumor's size, and so it
 # does: at 50 px, and at the single pixel of its framework's examples. The ancestor does not say its own.
 ANCESTOR_SMOOTHING_PX = 1e-3
+LIVER_CHANNEL, TUMOR_CHANNEL = 0, 1
 # A slice is called by its brightest tumor pixels; so many of them are trained to agree with whether it has tumor.
 VERDICT_PX = 16
 VERDICT_WEIGHT = 0.2
@@ -56,6 +57,6 @@ def liver_tumor_loss(
     return entropy + liver + TUMOR_DICE_WEIGHT * tumor + VERDICT_WEIGHT * verdict_loss(logits[:, 1], truth[:, 1])
 
 
-def tumor_dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """Return the ancestor's loss, Dice alone, of (B, 1, S, S) logits against the tumor of (B, 2, S, S) truth."""
-    return 1 - soft_dice(torch.sigmoid(logits), truth[:, 1:], ANCESTOR_SMOOTHING_PX).mean()
+def dice_loss(logits: Tensor, truth: Tensor, *, channel: int) -> Tensor:
+    """Return the ancestor's loss, Dice alone, of (B, 1, S, S) logits against a channel of (B, 2, S, S) truth."""
+    return 1 - soft_dice(torch.sigmoid(logits), truth[:, channel, None], ANCESTOR_SMOOTHING_PX).mean()

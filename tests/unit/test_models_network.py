@@ -15,7 +15,15 @@ torch = pytest.importorskip("torch")
 
 from models import checkpoint  # noqa: E402
 from models.dataset import Slices  # noqa: E402
-from models.losses import liver_tumor_loss, soft_dice, soft_tversky, tumor_dice_loss, verdict_loss  # noqa: E402
+from models.losses import (  # noqa: E402
+    LIVER_CHANNEL,
+    TUMOR_CHANNEL,
+    dice_loss,
+    liver_tumor_loss,
+    soft_dice,
+    soft_tversky,
+    verdict_loss,
+)
 from models.recipes import RECIPES  # noqa: E402
 from models.residual_unet import ResidualUNet  # noqa: E402
 from models.start import begun_from, starting_weights  # noqa: E402
@@ -80,13 +88,14 @@ def test_tversky_minds_what_is_missed_more_than_what_is_invented() -> None:
     assert soft_tversky(less, truth) < soft_dice(less, truth)
 
 
-def test_the_ancestors_loss_looks_at_the_tumor_alone() -> None:
+def test_the_ancestors_loss_looks_at_one_channel_alone() -> None:
     truth = torch.zeros(2, 2, 32, 32)
     truth[:, 0] = 1
     truth[0, 1, 8:20, 8:20] = 1
 
-    assert tumor_dice_loss(8 * (2 * truth[:, 1:] - 1), truth) < 0.05
-    assert tumor_dice_loss(-8 * (2 * truth[:, 1:] - 1), truth) > 0.5
+    assert dice_loss(8 * (2 * truth[:, 1:] - 1), truth, channel=TUMOR_CHANNEL) < 0.05
+    assert dice_loss(-8 * (2 * truth[:, 1:] - 1), truth, channel=TUMOR_CHANNEL) > 0.5
+    assert dice_loss(8 * (2 * truth[:, :1] - 1), truth, channel=LIVER_CHANNEL) < 0.05
 
 
 def test_marking_nothing_does_not_pay_by_the_ancestors_loss() -> None:
@@ -94,7 +103,9 @@ def test_marking_nothing_does_not_pay_by_the_ancestors_loss() -> None:
     truth[:4, 1, 8:18, 8:18] = 1
     nothing, everything = torch.full((8, 1, 128, 128), -20.0), torch.full((8, 1, 128, 128), 20.0)
 
-    assert tumor_dice_loss(nothing, truth) > tumor_dice_loss(everything, truth)
+    losses = [dice_loss(answer, truth, channel=TUMOR_CHANNEL) for answer in (nothing, everything)]
+
+    assert losses[0] > losses[1]
 
 
 def test_a_slice_is_called_by_its_brightest_pixels() -> None:
