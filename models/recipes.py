@@ -71,5 +71,9 @@ RECIPES = {
     ),
     "ancestor": ANCESTOR,
     # With the liver for its tumor, as the ancestor's own data had it: where its network learns to see anything at all.
-    "ancestor-liver": replace(ANCESTOR, loss=partial(dice_loss, channel=LIVER_CHANNEL)),
+    "ancestor-liver": replace(
+        ANCESTOR,
+        title="the ancestor's dilated U-Net with the liver for its tumor, one channel",
+        loss=partial(dice_loss, channel=LIVER_CHANNEL),
+    ),
 }
