@@ -25,7 +25,7 @@ def plot_ratios(rows: list[Row], path: Path, title: str) -> None:
         )
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xlim(0, 1.2)
-    axes.set_xlabel("jobs per second ÷ raw images per second of the engine on all cores, median, lowest–highest")
+    axes.set_xlabel("jobs per second ÷ raw images per second of the engine on all cores;\nmedian, lowest–highest")
     axes.set_title(title, fontsize=10)
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
