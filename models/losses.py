@@ -10,8 +10,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 TUMOR_POSITIVE_WEIGHT = 3.0
 TUMOR_DICE_WEIGHT = 1.5
 SMOOTHING_PX = 50.0
-# Alone with Dice, a network is paid for marking nothing where the smoothing is not far below a tumor's size, and so it
-# does: at 50 px, and at the single pixel of its framework's examples. The ancestor does not say its own.
+# Alone with Dice, a network is paid for marking nothing where the smoothing is not far below a tumor's size. The
+# ancestor's own is not known; so little cannot be what keeps it from learning.
 ANCESTOR_SMOOTHING_PX = 1e-3
 LIVER_CHANNEL, TUMOR_CHANNEL = 0, 1
 # A slice is called by its brightest tumor pixels; so many of them are trained to agree with whether it has tumor.
